@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/core/core.h - contexts, and what core's files share
+ */
+#ifndef LQI_CORE_H
+#define LQI_CORE_H
+
+#include "lib/base/threads.h"
+#include "lib/format/format.h"
+#include "libquant/scales.h"
+#include "libquant/tensor.h"
+
+struct lq_ctx {
+    lq_allocator     allocator;
+    lqi_kernels      kernels;
+    lqi_decode_fn   *decode[LQI_FORMATS];   /* codec table: by registry index */
+    lqi_pool        *pool;                  /* NULL: serial */
+    lq_parallel_for *parallel_for;
+    void            *parallel_user;
+    uint32_t         threads;
+};
+
+/* Run tasks on whatever the context has. */
+void lqi_parallel(const lq_ctx *ctx, size_t count, lqi_task *task, void *arg);
+
+/* --------------------------------------------------------------- codebooks */
+
+struct lq_codebook {
+    lq_allocator allocator;
+    uint32_t     count;
+    float        values[256];     /* by code; 0 above count */
+    float        sorted[256];     /* ascending */
+    float        midpoints[255];  /* between neighbours of 'sorted' */
+    uint8_t      code[256];       /* of sorted[i] */
+};
+
+/* ------------------------------------------------------------------ scales */
+
+/* Signed dynamic 8-bit map (bitsandbytes), 256 ascending values. */
+extern const float lqi_dynamic8[256];
+extern const float lqi_udynamic8[256];
+
+/* Code of y (scale / scale2) in the signed map, by the CUDA kernel's search. */
+uint8_t lqi_dynamic8_nearest(float y);
+
+/* One first-level scale: bytes of its type, round to type, store, load. */
+size_t lqi_scale_bytes(lq_dtype type);
+float  lqi_scale_round(lq_dtype type, float scale);
+void   lqi_scale_store(lq_dtype type, float scale, void *dst, uint64_t index);
+float  lqi_scale_load(lq_dtype type, const void *src, uint64_t index);
+
+/* Quantize one second-level block of n scales: codes and its f32 scale. */
+void lqi_scale2_encode(const float *scales, size_t n, float offset, uint8_t *codes,
+                       float *scale2);
+
+/* Scales [first, first + n) of a tensor's planes, whatever its levels, to f32. */
+void lqi_scales_read(const lq_spec *spec, void *const plane[LQ_PLANES], uint64_t first,
+                     size_t n, float *out);
+
+/* ------------------------------------------------------------------- specs */
+
+/*
+ * A complete, checked spec and a matrix: the geometry that every pass over rows needs.
+ * Flat specs are stored as one row of rows * cols elements.
+ */
+typedef struct lqi_layout {
+    const lqi_format *format;
+    const lq_spec    *spec;
+    unsigned          bits;
+    const float      *table;
+    uint64_t          rows, cols;
+    uint64_t          row_bytes;     /* stored bytes of a row of codes, dense */
+    uint64_t          group_rows;    /* as numbers: ALL replaced, 1 if flat */
+    uint64_t          group_cols;
+    uint64_t          row_groups;    /* groups in a row (flat: in the tensor) */
+    uint64_t          groups;        /* in the tensor */
+    uint64_t          padded_cols;   /* blocked: cols rounded up to blocks */
+    uint64_t          bytes[LQ_PLANES];
+} lqi_layout;
+
+/* spec must be complete.  LQ_ERR_SHAPE, LQ_ERR_OVERFLOW, LQ_ERR_NOTFOUND. */
+lq_status lqi_layout_init(lqi_layout *layout, const lq_spec *spec, uint64_t rows,
+                          uint64_t cols);
+
+/* ---------------------------------------------------------------- decoding */
+
+/*
+ * Columns [col0, col0 + n) of one row to f32, no checks (layout and rows agree, range
+ * inside).  col0 is a multiple of the block in blocked formats.
+ */
+void lqi_decode_span(const lq_ctx *ctx, const lqi_layout *layout, const lq_rows *rows,
+                     uint64_t row, uint64_t col0, size_t n, float *y);
+
+/* Copy the caller's rows, complete the spec into *spec, check planes and layout. */
+lq_status lqi_rows_open(const lq_rows *in, lq_rows *rows, lq_spec *spec, lqi_layout *layout);
+
+/* ------------------------------------------------------------------ tensor */
+
+struct lq_tensor {
+    const lq_ctx *ctx;
+    lq_spec       spec;
+    lq_shape      shape;
+    lqi_layout    layout;                 /* of one expert */
+    void         *plane[LQ_PLANES];
+    void         *owned[LQ_PLANES];       /* to free, or NULL */
+};
+
+#endif

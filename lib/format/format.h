@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/format/format.h - what a format is: data plus a few plain functions
+ *
+ * A unit in lib/format defines one const lqi_format and a line in formats.def makes it
+ * known.  Nothing outside lib/format names a format; code above reads these fields.
+ *
+ * The functions, for one BLOCK (blocked) or one GROUP of columns (planar):
+ *
+ *     fit     values, importances          -> parameters (scales, minimums, zero points)
+ *     round   values, parameters           -> codes
+ *     value   parameters, codes            -> decoded values
+ *     pack    parameters, codes            -> block bytes       (blocked)
+ *     unpack  block bytes                  -> parameters, codes (blocked), lossless
+ *     check   block bytes                  -> are they legal
+ *     decode  a run of stored elements     -> values; equals value(unpack()) bit for bit
+ *
+ * encode = fit, round, pack.  Planar formats need no pack and unpack: 'bits', 'order'
+ * and the spec say everything, lib/format/planar.c does it for all.  Codes are u32 each:
+ * a code may stand for 'unit' neighbouring columns (grid formats).
+ */
+#ifndef LQI_FORMAT_H
+#define LQI_FORMAT_H
+
+#include "kernels/kernels.h"
+#include "libquant/format.h"
+#include "libquant/codebook.h"
+
+/* Parameters of one group of a planar format; 'scale' as stored, already rounded. */
+typedef struct lqi_group {
+    float scale, zero;   /* zero: 0 without zero points */
+} lqi_group;
+
+/* What fit and round look at. */
+typedef struct lqi_fit {
+    const lq_spec *spec;
+    const float   *x;        /* n values */
+    const float   *imp;      /* n importances, or NULL */
+    size_t         n;        /* block_len; planar: elements of the group */
+    int            partial;  /* planar: the group is shorter than the spec says */
+    float          row_ms;   /* blocked with row_ms and imp: mean of x^2 over the row */
+} lqi_fit;
+
+/* What a planar format can be combined with. */
+enum {
+    LQI_CAN_FLAT      = 1,
+    LQI_CAN_MULTIROW  = 2,    /* groups over several rows (needs fit_range) */
+    LQI_CAN_ZEROS_INT = 4,
+    LQI_CAN_SCALE2    = 8,
+    LQI_CAN_GIDX      = 16
+};
+
+enum { LQI_LOW_FIRST = 0, LQI_HIGH_FIRST = 1 };
+
+#define LQI_PARAM_MAX 64    /* bytes of any format's parameters of one block */
+#define LQI_BLOCK_MAX 256   /* weights of any blocked format's block */
+
+typedef struct lqi_format {
+    const char *name, *text;
+    lq_format   id;
+    int32_t     storage;       /* LQ_BLOCKED or LQ_PLANAR */
+    uint16_t    block_len, block_bytes;
+    uint16_t    row_bytes;     /* header before each row's blocks */
+    uint8_t     bits;          /* per code; 0: from the codebook */
+    uint8_t     order;         /* planar: of codes in a byte */
+    uint8_t     unit;
+    uint8_t     strip_rows;    /* rows encoded together, 1 for all so far */
+    uint8_t     row_ms;        /* fit wants lqi_fit.row_ms when there are importances */
+    lqi_decoder decoder;
+    int16_t     gguf;          /* type number, -1: none */
+
+    /* planar: what a spec may say, and what it means when it does not */
+    uint32_t    can;
+    uint32_t    scale_types;   /* bit 1 << lq_dtype */
+    lq_dtype    scale_type;
+    uint32_t    group_rows, group_cols, flags;
+    uint32_t    group_min, group_max;   /* of flat blocks; powers of two */
+    const float *table;        /* 1 << bits values, or NULL */
+
+    size_t    param_bytes;     /* blocked; planar: sizeof(lqi_group) */
+    lq_status (*check)(const void *block);   /* NULL: any bytes are legal */
+    void (*fit)(const lqi_fit *in, void *param);
+    /* planar: the same from the least and the largest value of a group */
+    void (*fit_range)(const lq_spec *spec, float lo, float hi, lqi_group *group);
+    void (*round)(const lqi_fit *in, const void *param, uint32_t *codes);
+    void (*value)(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
+                  float *y);
+    void (*pack)(const void *param, const uint32_t *codes, void *block);
+    void (*unpack)(const void *block, void *param, uint32_t *codes);
+    lqi_decode_fn *decode;
+    /* Where the reference's search does not fit the steps: one block, instead of fit,
+     * round and pack.  NULL for most. */
+    void (*encode)(const lqi_fit *in, void *block);
+} lqi_format;
+
+/* -------------------------------------------------------------- the registry */
+
+/* Position in formats.def; also the index of codec tables. */
+enum {
+#define LQI_FORMAT(name) LQI_INDEX_##name,
+#include "lib/format/formats.def"
+#undef LQI_FORMAT
+    LQI_FORMATS
+};
+
+#define LQI_FORMAT(name) extern const lqi_format lqi_format_##name;
+#include "lib/format/formats.def"
+#undef LQI_FORMAT
+
+extern const lqi_format *const lqi_formats[LQI_FORMATS];
+
+/* NULL when unknown.  Names in any case. */
+const lqi_format *lqi_format_by_id(lq_format id);
+const lqi_format *lqi_format_by_name(const char *name);
+const lqi_format *lqi_format_by_gguf(uint32_t type);
+int               lqi_format_index(const lqi_format *format);   /* LQI_INDEX_... */
+
+/* ------------------------------------------------------------------- planar */
+
+/* Codes of elements [first, first + n) of a row packed with 'bits' each, as one stream
+ * of bits (LQI_LOW_FIRST), or nibbles with the high one first.  Writing leaves the
+ * other bits of shared bytes as they are. */
+void lqi_codes_read(const uint8_t *codes, unsigned bits, unsigned order, uint64_t first,
+                    size_t n, uint32_t *out);
+void lqi_codes_write(uint8_t *codes, unsigned bits, unsigned order, uint64_t first,
+                     size_t n, const uint32_t *in);
+
+/* Bits per code, and the value table (NULL: not a table format), of a complete spec. */
+unsigned     lqi_spec_bits(const lqi_format *format, const lq_spec *spec);
+const float *lqi_spec_table(const lqi_format *format, const lq_spec *spec);
+
+/* A planar 'decode' for formats without a faster one of their own: codes_read + value. */
+void lqi_decode_planar(const lqi_format *format, const lq_spec *spec, const lqi_run *run,
+                       float *y);
+
+#endif
