@@ -28,7 +28,8 @@
 
 /* Parameters of one group of a planar format; 'scale' as stored, already rounded. */
 typedef struct lqi_group {
-    float scale, zero;   /* zero: 0 without zero points */
+    float scale, zero;   /* zero: the stored byte as a number 0..255, whatever its sign means
+                            to the format; 0 without zero points */
 } lqi_group;
 
 /* What fit and round look at. */
@@ -82,6 +83,9 @@ typedef struct lqi_format {
     void (*fit)(const lqi_fit *in, void *param);
     /* planar: the same from the least and the largest value of a group */
     void (*fit_range)(const lq_spec *spec, float lo, float hi, lqi_group *group);
+    /* planar with integer zero points: group->zero for group->scale, which has been rounded
+     * to its stored type; NULL without ZEROS_INT */
+    void (*fit_zero)(const lq_spec *spec, float lo, float hi, lqi_group *group);
     void (*round)(const lqi_fit *in, const void *param, uint32_t *codes);
     void (*value)(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
                   float *y);
