@@ -16,7 +16,8 @@
  *     decode  a run of stored elements     -> values; equals value(unpack()) bit for bit
  *
  * encode = fit, round, pack.  Planar formats need no pack and unpack: 'bits', 'order'
- * and the spec say everything, lib/format/planar.c does it for all.  Codes are u32 each:
+ * and the spec say everything, lib/format/planar.c does it for all.  A planar 'round' is
+ * called for pieces of a group: it looks at single values only.  Codes are u32 each:
  * a code may stand for 'unit' neighbouring columns (grid formats).
  */
 #ifndef LQI_FORMAT_H
@@ -58,6 +59,7 @@ enum { LQI_LOW_FIRST = 0, LQI_HIGH_FIRST = 1 };
 
 typedef struct lqi_format {
     const char *name, *text;
+    const char *default_spec;  /* text of the spec with every default; NULL: name */
     lq_format   id;
     int32_t     storage;       /* LQ_BLOCKED or LQ_PLANAR */
     uint16_t    block_len, block_bytes;
@@ -76,6 +78,7 @@ typedef struct lqi_format {
     lq_dtype    scale_type;
     uint32_t    group_rows, group_cols, flags;
     uint32_t    group_min, group_max;   /* of flat blocks; powers of two */
+    uint8_t     zero_signed;   /* integer zero points are two's complement bytes */
     const float *table;        /* 1 << bits values, or NULL */
 
     size_t    param_bytes;     /* blocked; planar: sizeof(lqi_group) */

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/format/registry.c - the list of formats and how it is searched
+ */
+#include "lib/format/format.h"
+
+const lqi_format *const lqi_formats[LQI_FORMATS] = {
+#define LQI_FORMAT(name) &lqi_format_##name,
+#include "lib/format/formats.def"
+#undef LQI_FORMAT
+};
+
+/* ---------------------------------------------------------------- internal */
+
+/* ASCII only: the names are, and a locale must not change what a file means. */
+static int lower(int c)
+{
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+}
+
+static int same_name(const char *a, const char *b)
+{
+    while (*a && lower(*a) == lower(*b)) {
+        a++;
+        b++;
+    }
+    return lower(*a) == lower(*b);
+}
+
+const lqi_format *lqi_format_by_id(lq_format id)
+{
+    for (int i = 0; i < LQI_FORMATS; i++)
+        if (lqi_formats[i]->id == id)
+            return lqi_formats[i];
+    return NULL;
+}
+
+const lqi_format *lqi_format_by_name(const char *name)
+{
+    for (int i = 0; name && i < LQI_FORMATS; i++)
+        if (same_name(lqi_formats[i]->name, name))
+            return lqi_formats[i];
+    return NULL;
+}
+
+const lqi_format *lqi_format_by_gguf(uint32_t type)
+{
+    for (int i = 0; i < LQI_FORMATS; i++)
+        if (lqi_formats[i]->gguf >= 0 && (uint32_t)lqi_formats[i]->gguf == type)
+            return lqi_formats[i];
+    return NULL;
+}
+
+int lqi_format_index(const lqi_format *format)
+{
+    for (int i = 0; i < LQI_FORMATS; i++)
+        if (lqi_formats[i] == format)
+            return i;
+    return -1;
+}
+
+/* ------------------------------------------------------------------ public */
+
+void lq_format_info_init(lq_format_info *info)
+{
+    *info = (lq_format_info)LQ_FORMAT_INFO_INIT;
+}
+
+/* Write what the caller's struct has room for; a longer one keeps its unknown tail. */
+static lq_status describe(const lqi_format *f, lq_format_info *info)
+{
+    int planar = f->storage == LQ_PLANAR;
+    lq_format_info full = {
+        .struct_size  = info->struct_size,
+        .id           = f->id,
+        .storage      = f->storage,
+        .name         = f->name,
+        .text         = f->text,
+        .block_len    = planar ? 1 : f->block_len,
+        .block_bytes  = planar ? 0 : f->block_bytes,
+        .row_bytes    = f->row_bytes,
+        .bits         = f->bits,
+        .unit         = f->unit,
+        .gguf_type    = f->gguf,
+        .default_spec = f->default_spec ? f->default_spec : f->name,
+    };
+
+    memcpy(info, &full, (size_t)lqi_min(info->struct_size, sizeof full));
+    return LQ_OK;
+}
+
+size_t lq_format_count(void)
+{
+    return LQI_FORMATS;
+}
+
+lq_status lq_format_at(size_t index, lq_format_info *info)
+{
+    if (!info || info->struct_size < sizeof info->struct_size || index >= LQI_FORMATS)
+        return LQ_ERR_ARG;
+    return describe(lqi_formats[index], info);
+}
+
+lq_status lq_format_get(lq_format id, lq_format_info *info)
+{
+    const lqi_format *format = lqi_format_by_id(id);
+
+    if (!info || info->struct_size < sizeof info->struct_size)
+        return LQ_ERR_ARG;
+    return format ? describe(format, info) : LQ_ERR_NOTFOUND;
+}
+
+lq_status lq_format_find(const char *name, lq_format_info *info)
+{
+    const lqi_format *format = lqi_format_by_name(name);
+
+    if (!name || !info || info->struct_size < sizeof info->struct_size)
+        return LQ_ERR_ARG;
+    return format ? describe(format, info) : LQ_ERR_NOTFOUND;
+}
