@@ -270,7 +270,8 @@ float lqi_make_qp(const float *x, const float *w, int n, int nmax, uint8_t *code
 
     for (int i = 0; i < n; i++)
         hi = x[i] > hi ? x[i] : hi;
-    memset(codes, 0, (size_t)n);
+    for (int i = 0; i < n; i++)
+        codes[i] = 0;
     if (hi < LQI_SEARCH_EPS)
         return 0;
 
