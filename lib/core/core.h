@@ -40,10 +40,13 @@ struct lq_codebook {
 extern const float lqi_dynamic8[256];
 extern const float lqi_udynamic8[256];
 
-/* Code of y (scale / scale2) in the signed map, by the CUDA kernel's search. */
+/* Code of y (scale / scale2) in the signed map, or any of the two, by the CUDA kernel's
+ * search. */
 uint8_t lqi_dynamic8_nearest(float y);
+uint8_t lqi_dynamic_nearest(const float map[256], float y);
 
-/* One first-level scale: bytes of its type, round to type, store, load. */
+/* One first-level scale: bytes of its type (0: no type for scales), round to type (not
+ * finite: out of the type's range), store (saturates), load. */
 size_t lqi_scale_bytes(lq_dtype type);
 float  lqi_scale_round(lq_dtype type, float scale);
 void   lqi_scale_store(lq_dtype type, float scale, void *dst, uint64_t index);
@@ -63,7 +66,7 @@ void lqi_scales_read(const lq_spec *spec, void *const plane[LQ_PLANES], uint64_t
  * A complete, checked spec and a matrix: the geometry that every pass over rows needs.
  * Flat specs are stored as one row of rows * cols elements.
  */
-typedef struct lqi_layout {
+typedef struct lqi_geometry {
     const lqi_format *format;
     const lq_spec    *spec;
     unsigned          bits;
@@ -76,10 +79,10 @@ typedef struct lqi_layout {
     uint64_t          groups;        /* in the tensor */
     uint64_t          padded_cols;   /* blocked: cols rounded up to blocks */
     uint64_t          bytes[LQ_PLANES];
-} lqi_layout;
+} lqi_geometry;
 
 /* spec must be complete.  LQ_ERR_SHAPE, LQ_ERR_OVERFLOW, LQ_ERR_NOTFOUND. */
-lq_status lqi_layout_init(lqi_layout *layout, const lq_spec *spec, uint64_t rows,
+lq_status lqi_geometry_init(lqi_geometry *geometry, const lq_spec *spec, uint64_t rows,
                           uint64_t cols);
 
 /* ---------------------------------------------------------------- decoding */
@@ -88,11 +91,62 @@ lq_status lqi_layout_init(lqi_layout *layout, const lq_spec *spec, uint64_t rows
  * Columns [col0, col0 + n) of one row to f32, no checks (layout and rows agree, range
  * inside).  col0 is a multiple of the block in blocked formats.
  */
-void lqi_decode_span(const lq_ctx *ctx, const lqi_layout *layout, const lq_rows *rows,
+void lqi_decode_span(const lq_ctx *ctx, const lqi_geometry *geometry, const lq_rows *rows,
                      uint64_t row, uint64_t col0, size_t n, float *y);
 
 /* Copy the caller's rows, complete the spec into *spec, check planes and layout. */
-lq_status lqi_rows_open(const lq_rows *in, lq_rows *rows, lq_spec *spec, lqi_layout *layout);
+lq_status lqi_rows_open(const lq_rows *in, lq_rows *rows, lq_spec *spec, lqi_geometry *geometry);
+
+/* Default the type to F32 and check a [rows][ld] array of floats: type, pointer,
+ * alignment, size.  *bytes 0: nothing there. */
+lq_status lqi_check_floats(lq_dtype *type, const void *p, uint64_t rows, uint64_t cols,
+                           uint64_t ld, uint64_t *bytes);
+
+/* 1 if [p, p + bytes) touches a plane. */
+int lqi_planes_overlap(const lqi_geometry *geometry, const lq_rows *rows, const void *p,
+                       uint64_t bytes);
+
+/* Weights that one parallel task handles at least: below that a thread costs more than
+ * it gains. */
+#define LQI_TASK_WEIGHTS 65536
+
+/* ---------------------------------------------------------------- encoding */
+
+/* Source numbers of one row, and what to do with those that are not finite. */
+typedef struct lqi_values {
+    lq_dtype    type;
+    const void *x;
+    uint64_t    n;
+    int32_t     nonfinite;    /* LQ_NONFINITE_... */
+} lqi_values;
+
+/* Numbers [first, first + n) to f32 by the policy.  LQ_ERR_NONFINITE. */
+lq_status lqi_values_read(const lqi_values *v, uint64_t first, size_t n, float *out);
+
+/* Widen [*lo, *hi] to numbers [first, first + n); NaN does not widen. */
+lq_status lqi_values_range(const lqi_values *v, uint64_t first, uint64_t n, float *lo,
+                           float *hi);
+
+/* Importances: aligned, finite, not negative.  NULL is fine. */
+lq_status lqi_check_importance(const float *imp, uint64_t n);
+
+/* One row of a blocked format. */
+lq_status lqi_encode_blocks(const lqi_geometry *g, const lqi_values *v, const float *imp,
+                            uint8_t *row);
+
+/* Parameters of a planar group with values in [lo, hi] (lo > hi: none), the scale as it
+ * will be stored.  LQ_ERR_NUMERIC: the scale does not fit its type. */
+lq_status lqi_group_fit(const lqi_geometry *g, float lo, float hi, lqi_group *group);
+
+/* Codes of source numbers [first, first + n), all of one group, to elements starting at
+ * 'element' of a row of codes. */
+lq_status lqi_group_round(const lqi_geometry *g, const lqi_values *v, uint64_t first,
+                          uint64_t n, const lqi_group *group, uint8_t *codes,
+                          uint64_t element);
+
+/* First-level scale (not with a second level) and zero point to number 'index'. */
+void lqi_group_store(const lqi_geometry *g, const lqi_group *group, void *scales,
+                     uint8_t *zeros, uint64_t index);
 
 /* ------------------------------------------------------------------ tensor */
 
@@ -100,7 +154,7 @@ struct lq_tensor {
     const lq_ctx *ctx;
     lq_spec       spec;
     lq_shape      shape;
-    lqi_layout    layout;                 /* of one expert */
+    lqi_geometry    geometry;               /* of one expert */
     void         *plane[LQ_PLANES];
     void         *owned[LQ_PLANES];       /* to free, or NULL */
 };

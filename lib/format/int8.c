@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/format/int8.c - 8-bit integers, per row or in groups
+ *
+ *   codes    two's complement bytes; zero points too
+ *   value    code * scale, or (code - zero) * scale
+ *
+ * Rules and source of truth: int.h.
+ */
+#define LQI_INT_BITS 8
+#include "lib/format/int.h"
+
+static void decode(const lqi_run *run, float *y)
+{
+    for (lqi_segment s = { 0, 0, 0 }; lqi_segment_next(run, &s);) {
+        int32_t zero = run->zero ? (int32_t)((uint32_t)run->zero[s.group] ^ FLIP) : HALF;
+        float scale = run->scale[s.group];
+        const uint8_t *codes = run->codes + run->first + s.at;
+        for (size_t i = 0; i < s.n; i++)
+            y[s.at + i] = (float)((int32_t)(codes[i] ^ FLIP) - zero) * scale;
+    }
+}
+
+const lqi_format lqi_format_int8 = {
+    LQI_INT_MEMBERS,
+    .name         = "int8",
+    .text         = "8-bit integers per row or in groups",
+    .default_spec = "int8:ch",
+    .id           = LQ_FORMAT_INT8,
+    .scale_type   = LQ_F32,
+    .group_cols   = LQ_GROUP_ALL,
+    .decode       = decode
+};
