@@ -26,7 +26,8 @@ typedef struct lqi_run {
     const float   *scale;
     const float   *zero;    /* NULL without zero points */
     uint64_t       group;
-    const float   *table;   /* values by code, for table formats */
+    const float   *table;   /* planar: values by code, for table formats */
+    unsigned       bits;    /* planar: per code */
 } lqi_run;
 
 typedef void lqi_decode_fn(const lqi_run *run, float *y);

@@ -138,7 +138,8 @@ LQ_API lq_status lq_spec_parse(const char *text, lq_spec *spec, lq_error *error)
 
 #define LQ_SPEC_TEXT 64  /* enough for every text lq_spec_print() writes */
 
-/* Write a spec's shortest text into 'text' (capacity in bytes).  LQ_ERR_BUFFER. */
+/* Write a spec's canonical text, the group always spelled out, other options where they
+ * differ from the default.  'capacity' in bytes.  LQ_ERR_BUFFER. */
 LQ_API lq_status lq_spec_print(const lq_spec *spec, char *text, size_t capacity);
 
 /* Replace zero members by the format's defaults and check that the parts agree.

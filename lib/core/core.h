@@ -5,6 +5,7 @@
 #ifndef LQI_CORE_H
 #define LQI_CORE_H
 
+#include "lib/base/half.h"
 #include "lib/base/threads.h"
 #include "lib/format/format.h"
 #include "libquant/scales.h"
@@ -135,8 +136,10 @@ lq_status lqi_encode_blocks(const lqi_geometry *g, const lqi_values *v, const fl
                             uint8_t *row);
 
 /* Parameters of a planar group with values in [lo, hi] (lo > hi: none), the scale as it
- * will be stored.  LQ_ERR_NUMERIC: the scale does not fit its type. */
-lq_status lqi_group_fit(const lqi_geometry *g, float lo, float hi, lqi_group *group);
+ * will be stored.  LQ_ERR_NUMERIC: the scale does not fit its type (unless 'nonfinite' is
+ * PROPAGATE). */
+lq_status lqi_group_fit(const lqi_geometry *g, float lo, float hi, int32_t nonfinite,
+                        lqi_group *group);
 
 /* Codes of source numbers [first, first + n), all of one group, to elements starting at
  * 'element' of a row of codes. */

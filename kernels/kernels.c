@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels/kernels.c - fills a kernel table, level by level
+ */
+#include "kernels/kernels.h"
+
+void lqi_kernels_init(lqi_kernels *k, lq_level level)
+{
+    memset(k, 0, sizeof *k);
+    lqi_kernels_init_ref(k);
+    k->level = level;
+#if LQI_BUILD_AVX2
+    if (level >= LQ_LEVEL_AVX2 && level <= LQ_LEVEL_AVX512_BF16)
+        lqi_kernels_init_avx2(k);
+#endif
+#if LQI_BUILD_AVX512
+    if (level >= LQ_LEVEL_AVX512_VNNI && level <= LQ_LEVEL_AVX512_BF16)
+        lqi_kernels_init_avx512(k);
+#endif
+}

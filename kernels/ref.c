@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels/ref.c - every kernel in plain C: the specification, and the level "ref"
+ */
+#include "kernels/kernels.h"
+#include "lib/base/half.h"
+
+static void f16_to_f32(const void *src, float *dst, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[i] = lqi_load_float(LQ_F16, src, i);
+}
+
+static void bf16_to_f32(const void *src, float *dst, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[i] = lqi_load_float(LQ_BF16, src, i);
+}
+
+static void f32_to_f16(const float *src, void *dst, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        lqi_store16((uint8_t *)dst + 2 * i, lqi_f32_to_f16(src[i]));
+}
+
+static void f32_to_bf16(const float *src, void *dst, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        lqi_store16((uint8_t *)dst + 2 * i, lqi_f32_to_bf16(src[i]));
+}
+
+/* One chain of fused multiply-adds in ascending order per output. */
+static void tile_f32(const float *w, size_t ldw, const float *x, size_t ldx, size_t k,
+                     float *y, size_t ldy)
+{
+    for (size_t j = 0; j < 2; j++) {
+        for (size_t i = 0; i < 2; i++) {
+            float sum = 0;
+            for (size_t c = 0; c < k; c++)
+                sum = fmaf(w[i * ldw + c], x[j * ldx + c], sum);
+            y[j * ldy + i] += sum;
+        }
+    }
+}
+
+void lqi_kernels_init_ref(lqi_kernels *k)
+{
+    k->tile_f32 = (lqi_tile_f32){ tile_f32, 2, 2 };
+    k->f16_to_f32 = f16_to_f32;
+    k->bf16_to_f32 = bf16_to_f32;
+    k->f32_to_f16 = f32_to_f16;
+    k->f32_to_bf16 = f32_to_bf16;
+}

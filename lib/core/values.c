@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/core/values.c - source numbers: any float type, any policy for what is not finite
+ */
+#include "lib/core/core.h"
+
+#define CHUNK 256
+
+static void load(const lqi_values *v, uint64_t first, size_t n, float *out)
+{
+    if (v->type == LQ_F32) {
+        memcpy(out, (const float *)v->x + first, n * sizeof *out);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        out[i] = lqi_load_float(v->type, v->x, first + i);
+}
+
+/* Largest finite magnitude of the row: what CLAMP makes of an infinity. */
+static float largest_finite(const lqi_values *v)
+{
+    float most = 0;
+
+    for (uint64_t i = 0; i < v->n; i++) {
+        float a = fabsf(lqi_load_float(v->type, v->x, i));
+        if (lqi_finite(a) && a > most)
+            most = a;
+    }
+    return most;
+}
+
+static float repair(const lqi_values *v, float f)
+{
+    if (v->nonfinite == LQ_NONFINITE_ZERO || f != f)
+        return 0;
+    return copysignf(largest_finite(v), f);
+}
+
+lq_status lqi_values_read(const lqi_values *v, uint64_t first, size_t n, float *out)
+{
+    load(v, first, n, out);
+    if (v->nonfinite == LQ_NONFINITE_PROPAGATE)
+        return LQ_OK;
+    uint32_t any = 0;
+    for (size_t i = 0; i < n; i++)
+        any |= (lqi_float_bits(out[i]) & 0x7f800000) == 0x7f800000;
+    if (!any)
+        return LQ_OK;
+    if (v->nonfinite == LQ_NONFINITE_ERROR)
+        return LQ_ERR_NONFINITE;
+    for (size_t i = 0; i < n; i++)
+        if (!lqi_finite(out[i]))
+            out[i] = repair(v, out[i]);
+    return LQ_OK;
+}
+
+lq_status lqi_values_range(const lqi_values *v, uint64_t first, uint64_t n, float *lo,
+                           float *hi)
+{
+    float x[CHUNK];
+
+    for (uint64_t i = 0; i < n; i += CHUNK) {
+        size_t count = (size_t)lqi_min(CHUNK, n - i);
+        lq_status status = lqi_values_read(v, first + i, count, x);
+        if (status)
+            return status;
+        for (size_t j = 0; j < count; j++) {
+            *lo = x[j] < *lo ? x[j] : *lo;
+            *hi = x[j] > *hi ? x[j] : *hi;
+        }
+    }
+    return LQ_OK;
+}
