@@ -7,6 +7,8 @@
 
 #include "lib/core/core.h"
 
+#define MAX_GROUP 65536   /* columns; longer groups are whole rows */
+
 void lq_spec_init(lq_spec *spec)
 {
     const lq_spec init = LQ_SPEC_INIT;
@@ -53,10 +55,9 @@ static lq_status check_groups(const lqi_format *f, const lq_spec *s, lq_error *e
     if (s->group_rows != 1 && !(f->can & LQI_CAN_MULTIROW))
         return refuse(f, "groups of several rows", error);
     if (!(s->flags & LQ_SPEC_FLAT)) {
-        if (n != LQ_GROUP_ALL && (n < f->group_min || n > f->group_max))
+        if (n != LQ_GROUP_ALL && n > MAX_GROUP)
             return lqi_fail(error, LQ_ERR_UNSUPPORTED, NULL,
-                            "group size %u of format %s is not in %u..%u", n, f->name,
-                            f->group_min, f->group_max);
+                            "group size %u is not in 1..%u (ch: whole rows)", n, MAX_GROUP);
         return LQ_OK;
     }
     if (!(f->can & LQI_CAN_FLAT) || s->group_rows != 1)

@@ -19,9 +19,10 @@
  * x / (d * sc) with the stored numbers.  A sub-block with d * sc = 0 keeps the codes of
  * the search: 'round' repeats the search there.
  *
- * All scales below 1e-15: the block is all zero bytes, the codes too (value -0).  NaN:
- * code 32, unless it spoils the fit of its sub-block; infinity and overflow: d is not
- * finite, which check reports.
+ * All scales below 1e-15: the block is all zero bytes, the codes too (value -0).  A
+ * sub-block with a NaN, an infinity or a number whose square overflows (1e19 and more)
+ * has no scale: it becomes zero, and nothing in the bytes tells.  With importances, and
+ * with numbers that large throughout, d may be infinite or NaN, which check reports.
  *
  * Source of truth: ggml's generic C.
  */
