@@ -344,19 +344,6 @@ static lq_status read_header(header *h)
     return status == LQ_OK ? check_layout(h) : status;
 }
 
-/* The configuration that single files carry in their metadata. */
-static void find_config(lq_file *file)
-{
-    static const char *const keys[] = { "config", "quantization_config" };
-    uint64_t index;
-    for (int i = 0; i < 2 && !file->config && file->key_count; i++) {
-        if (lqi_names_find(file->key_names, keys[i], &index) != 1)
-            continue;
-        file->config = file->keys[index].strings[0];
-        file->config_bytes = file->keys[index].string_bytes[0];
-    }
-}
-
 static lq_status header_bytes(const header *h, const lqi_source *source, uint64_t *bytes)
 {
     uint8_t field[8];
@@ -401,7 +388,5 @@ lq_status lqi_safetensors_read(lq_file *file, uint32_t shard, lq_error *error)
         status = read_header(&h);
     }
     lqi_free(&file->allocator, copy);
-    if (status == LQ_OK)
-        find_config(file);
     return status;
 }
