@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: MIT
+"""libquant/native.py - every public struct and function of the C library, for ctypes.
+
+One line for each function of include/libquant/, in the headers' order; tests/python
+compares the two.  Nothing here is friendlier than C: the other modules of the package are.
+The shared library is $LIBQUANT_LIBRARY if set, else what the system's loader finds.
+"""
+import ctypes
+import ctypes.util
+import os
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_float,
+                    c_int, c_int32, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p)
+
+NO_OFFSET = 2**64 - 1
+GROUP_ALL = 2**32 - 1
+PLANES = 8
+MAX_DIMS = 8
+SPEC_TEXT = 64
+
+
+# ------------------------------------------------------------------- opaque handles
+
+class lq_ctx(Structure):
+    pass
+
+
+class lq_codebook(Structure):
+    pass
+
+
+class lq_scales(Structure):
+    pass
+
+
+class lq_encoder(Structure):
+    pass
+
+
+class lq_tensor(Structure):
+    pass
+
+
+class lq_prepared(Structure):
+    pass
+
+
+class lq_file(Structure):
+    pass
+
+
+class lq_writer(Structure):
+    pass
+
+
+class lq_checkpoint(Structure):
+    pass
+
+
+class lq_imatrix(Structure):
+    pass
+
+
+HANDLES = (lq_ctx, lq_codebook, lq_scales, lq_encoder, lq_tensor, lq_prepared, lq_file,
+           lq_writer, lq_checkpoint, lq_imatrix)
+
+# ------------------------------------------------------------------------ callbacks
+
+ALLOC_FN = CFUNCTYPE(c_void_p, c_void_p, c_size_t, c_size_t)
+FREE_FN = CFUNCTYPE(None, c_void_p, c_void_p)
+TASK_FN = CFUNCTYPE(None, c_void_p, c_size_t)
+PARALLEL_FN = CFUNCTYPE(None, c_void_p, c_size_t, TASK_FN, c_void_p)
+PROGRESS_FN = CFUNCTYPE(c_int, c_void_p, c_uint64, c_uint64, c_char_p)
+SINK_FN = CFUNCTYPE(c_int32, c_void_p, c_int, c_uint64, c_void_p, c_size_t)
+
+
+# -------------------------------------------------------------------------- structs
+
+class lq_error(Structure):
+    _fields_ = [("struct_size", c_size_t), ("status", c_int32), ("system", c_int32),
+                ("offset", c_uint64), ("file", c_char * 256), ("name", c_char * 128),
+                ("message", c_char * 384)]
+
+
+class lq_allocator(Structure):
+    _fields_ = [("alloc", ALLOC_FN), ("free", FREE_FN), ("user", c_void_p)]
+
+
+class lq_ctx_opts(Structure):
+    _fields_ = [("struct_size", c_size_t), ("allocator", lq_allocator), ("level", c_int32),
+                ("threads", c_uint32), ("spin_us", c_uint32), ("parallel_for", PARALLEL_FN),
+                ("parallel_user", c_void_p)]
+
+
+class lq_progress(Structure):
+    _fields_ = [("report", PROGRESS_FN), ("user", c_void_p)]
+
+
+class lq_format_info(Structure):
+    _fields_ = [("struct_size", c_size_t), ("id", c_int32), ("storage", c_int32),
+                ("name", c_char_p), ("text", c_char_p), ("block_len", c_uint32),
+                ("block_bytes", c_uint32), ("row_bytes", c_uint32), ("bits", c_uint32),
+                ("unit", c_uint32), ("gguf_type", c_int32), ("default_spec", c_char_p)]
+
+
+class lq_spec(Structure):
+    _fields_ = [("struct_size", c_size_t), ("format", c_int32), ("group_rows", c_uint32),
+                ("group_cols", c_uint32), ("scale_type", c_int32), ("zeros", c_int32),
+                ("scale2_block", c_uint32), ("flags", c_uint32),
+                ("codebook", POINTER(lq_codebook))]
+
+
+class lq_shape(Structure):
+    _fields_ = [("outer", c_uint64), ("rows", c_uint64), ("cols", c_uint64)]
+
+
+class lq_scales_opts(Structure):
+    _fields_ = [("struct_size", c_size_t), ("type", c_int32), ("scale2_block", c_uint32),
+                ("offset", POINTER(c_float))]
+
+
+class lq_rows(Structure):
+    _fields_ = [("struct_size", c_size_t), ("spec", POINTER(lq_spec)),
+                ("plane", c_void_p * PLANES), ("stride", c_uint64), ("rows", c_uint64),
+                ("cols", c_uint64)]
+
+
+class lq_encode_opts(Structure):
+    _fields_ = [("struct_size", c_size_t), ("nonfinite", c_int32), ("reserved", c_int32),
+                ("importance", POINTER(c_float)), ("offset", POINTER(c_float)),
+                ("progress", lq_progress)]
+
+
+class lq_gptq(Structure):
+    _fields_ = [("struct_size", c_size_t), ("version", c_int32), ("reserved", c_int32),
+                ("qweight", c_void_p), ("qzeros", c_void_p), ("scales", c_void_p),
+                ("g_idx", c_void_p), ("qweight_bytes", c_uint64),
+                ("qzeros_bytes", c_uint64), ("scales_bytes", c_uint64),
+                ("g_idx_bytes", c_uint64)]
+
+
+class lq_prepare_opts(Structure):
+    _fields_ = [("struct_size", c_size_t), ("memory", c_void_p), ("memory_bytes", c_uint64)]
+
+
+class lq_matmul_args(Structure):
+    _fields_ = [("struct_size", c_size_t), ("n", c_uint64), ("row0", c_uint64),
+                ("row1", c_uint64), ("x", c_void_p), ("x_type", c_int32),
+                ("y_type", c_int32), ("ldx", c_uint64), ("ldy", c_uint64), ("y", c_void_p),
+                ("bias", POINTER(c_float)), ("accumulate", c_int32), ("reserved", c_int32),
+                ("work", c_void_p), ("work_bytes", c_uint64)]
+
+
+class lq_file_opts(Structure):
+    _fields_ = [("struct_size", c_size_t), ("strict", c_int32), ("map", c_int32),
+                ("max_header", c_uint64), ("max_tensors", c_uint64)]
+
+
+class lq_file_tensor(Structure):
+    _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("dtype", c_int32),
+                ("format", c_int32), ("n_dims", c_uint32), ("dims", c_uint64 * MAX_DIMS),
+                ("offset", c_uint64), ("bytes", c_uint64), ("file", c_char_p)]
+
+
+class lq_meta(Structure):
+    _fields_ = [("struct_size", c_size_t), ("key", c_char_p), ("type", c_int32),
+                ("is_array", c_int32), ("count", c_uint64), ("data", c_void_p)]
+
+
+class lq_writer_opts(Structure):
+    _fields_ = [("struct_size", c_size_t), ("replace", c_int32), ("checksums", c_int32),
+                ("shard_bytes", c_uint64), ("alignment", c_uint32)]
+
+
+class lq_weight(Structure):
+    _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("spec", POINTER(lq_spec)),
+                ("dialect", c_char_p), ("dtype", c_int32), ("n_dims", c_uint32),
+                ("dims", c_uint64 * MAX_DIMS), ("shape", lq_shape), ("bytes", c_uint64)]
+
+
+class lq_choice(Structure):
+    _fields_ = [("struct_size", c_size_t), ("action", c_int32), ("tail", c_int32),
+                ("spec", lq_spec), ("reason", c_char_p)]
+
+
+class lq_convert_report(Structure):
+    _fields_ = [("struct_size", c_size_t), ("index", c_uint64), ("count", c_uint64),
+                ("name", c_char_p), ("from_", c_char_p), ("to", c_char_p),
+                ("reason", c_char_p), ("shape", lq_shape), ("bytes_in", c_uint64),
+                ("bytes_out", c_uint64), ("sum_sq", c_double), ("sum_err_sq", c_double),
+                ("xxh3", c_char * 33)]
+
+
+CHOOSE_FN = CFUNCTYPE(c_int32, c_void_p, POINTER(lq_weight), POINTER(lq_choice))
+IMPORTANCE_FN = CFUNCTYPE(c_void_p, c_void_p, POINTER(lq_weight))
+REPORT_FN = CFUNCTYPE(None, c_void_p, POINTER(lq_convert_report))
+
+
+class lq_convert_opts(Structure):
+    _fields_ = [("struct_size", c_size_t), ("spec", lq_spec), ("nonfinite", c_int32),
+                ("tail", c_int32), ("replace", c_int32), ("dry_run", c_int32),
+                ("allow_requantize", c_int32), ("dequantize", c_int32),
+                ("tail_spec", POINTER(lq_spec)), ("container", c_int32),
+                ("reserved", c_uint32), ("shard_bytes", c_uint64), ("choose", CHOOSE_FN),
+                ("importance", IMPORTANCE_FN), ("report", REPORT_FN), ("user", c_void_p),
+                ("progress", lq_progress)]
+
+
+class lq_finding(Structure):
+    _fields_ = [("struct_size", c_size_t), ("status", c_int32), ("name", c_char_p),
+                ("message", c_char_p)]
+
+
+FOUND_FN = CFUNCTYPE(None, c_void_p, POINTER(lq_finding))
+
+# ------------------------------------------------------------------------ functions
+
+_P = POINTER
+_status, _level, _dtype, _type = c_int32, c_int32, c_int32, c_int32
+_text, _float, _u64 = c_char_p, c_float, c_uint64
+_err, _ctx, _spec, _shape, _rows = (_P(lq_error), _P(lq_ctx), _P(lq_spec), _P(lq_shape),
+                                    _P(lq_rows))
+_codebook, _scales, _encoder, _tensor = (_P(lq_codebook), _P(lq_scales), _P(lq_encoder),
+                                         _P(lq_tensor))
+_prepared, _file, _writer, _checkpoint, _imatrix = (
+    _P(lq_prepared), _P(lq_file), _P(lq_writer), _P(lq_checkpoint), _P(lq_imatrix))
+
+# name: (result, argument types)
+FUNCTIONS = {
+    # base.h
+    "lq_status_name": (_text, [_status]),
+    "lq_status_text": (_text, [_status]),
+    "lq_error_init": (None, [_err]),
+    "lq_dtype_bytes": (c_size_t, [_dtype]),
+    "lq_dtype_name": (_text, [_dtype]),
+    "lq_level_name": (_text, [_level]),
+    "lq_level_find": (_status, [_text, _P(_level)]),
+    "lq_level_available": (c_int, [_level]),
+    "lq_ctx_opts_init": (None, [_P(lq_ctx_opts)]),
+    "lq_ctx_create": (_status, [_P(lq_ctx_opts), _P(_ctx), _err]),
+    "lq_ctx_destroy": (None, [_ctx]),
+    "lq_ctx_level": (_level, [_ctx]),
+    "lq_ctx_threads": (c_uint32, [_ctx]),
+    # version.h
+    "lq_version": (c_uint32, []),
+    "lq_version_string": (_text, []),
+    # format.h
+    "lq_format_info_init": (None, [_P(lq_format_info)]),
+    "lq_format_count": (c_size_t, []),
+    "lq_format_at": (_status, [c_size_t, _P(lq_format_info)]),
+    "lq_format_get": (_status, [c_int32, _P(lq_format_info)]),
+    "lq_format_find": (_status, [_text, _P(lq_format_info)]),
+    "lq_spec_init": (None, [_spec]),
+    "lq_spec_parse": (_status, [_text, _spec, _err]),
+    "lq_spec_print": (_status, [_spec, _P(c_char), c_size_t]),
+    "lq_spec_complete": (_status, [_spec, _err]),
+    "lq_spec_equal": (c_int, [_spec, _spec]),
+    "lq_plane_name": (_text, [c_int]),
+    "lq_plane_bytes": (_status, [_spec, c_int, _shape, _P(_u64)]),
+    "lq_spec_bytes": (_status, [_spec, _shape, _P(_u64)]),
+    # codebook.h
+    "lq_codebook_create": (_status, [_ctx, _P(_float), c_size_t, _P(_codebook), _err]),
+    "lq_codebook_named": (_status, [_ctx, _text, _P(_codebook), _err]),
+    "lq_codebook_normal": (_status, [_ctx, c_size_t, _P(_codebook), _err]),
+    "lq_codebook_fit": (_status, [_ctx, _P(_float), _P(_float), c_size_t, c_size_t,
+                                  _P(_codebook), _err]),
+    "lq_codebook_destroy": (None, [_codebook]),
+    "lq_codebook_count": (c_size_t, [_codebook]),
+    "lq_codebook_values": (_P(_float), [_codebook]),
+    "lq_codebook_nearest": (_status, [_codebook, _P(_float), c_size_t, _P(c_uint8)]),
+    # scales.h
+    "lq_scales_opts_init": (None, [_P(lq_scales_opts)]),
+    "lq_scales_create": (_status, [_ctx, _P(_float), _u64, _P(lq_scales_opts), _P(_scales),
+                                   _err]),
+    "lq_scales_from_stored": (_status, [_ctx, c_void_p, _P(_float), _u64,
+                                        _P(lq_scales_opts), _P(_scales), _err]),
+    "lq_scales_destroy": (None, [_scales]),
+    "lq_scales_count": (_u64, [_scales]),
+    "lq_scales_codes": (c_void_p, [_scales, _P(_u64)]),
+    "lq_scales_scale2": (_P(_float), [_scales, _P(_u64)]),
+    "lq_scales_offset": (_float, [_scales]),
+    "lq_scales_decode": (_status, [_scales, _u64, _u64, _P(_float)]),
+    # tensor.h
+    "lq_rows_init": (None, [_rows]),
+    "lq_decode_rows": (_status, [_ctx, _rows, _u64, _u64, _dtype, c_void_p, _u64]),
+    "lq_encode_opts_init": (None, [_P(lq_encode_opts)]),
+    "lq_spec_rows_independent": (c_int, [_spec]),
+    "lq_encode_rows": (_status, [_ctx, _rows, _u64, _u64, _dtype, c_void_p, _u64,
+                                 _P(lq_encode_opts)]),
+    "lq_encoder_begin": (_status, [_ctx, _spec, _shape, _P(lq_encode_opts), SINK_FN,
+                                   c_void_p, _P(_encoder), _err]),
+    "lq_encoder_passes": (c_int, [_encoder]),
+    "lq_encoder_strip_rows": (_u64, [_encoder]),
+    "lq_encoder_scan": (_status, [_encoder, _dtype, c_void_p, _u64, _u64]),
+    "lq_encoder_rows": (_status, [_encoder, _dtype, c_void_p, _u64, _u64]),
+    "lq_encoder_finish": (_status, [_encoder, _err]),
+    "lq_encoder_destroy": (None, [_encoder]),
+    "lq_tensor_create": (_status, [_ctx, _spec, _shape, _P(_tensor), _err]),
+    "lq_tensor_wrap": (_status, [_ctx, _spec, _shape, _P(c_void_p), _P(_u64), _P(_tensor),
+                                 _err]),
+    "lq_tensor_encode": (_status, [_ctx, _spec, _shape, _dtype, c_void_p,
+                                   _P(lq_encode_opts), _P(_tensor), _err]),
+    "lq_tensor_decode": (_status, [_tensor, _dtype, c_void_p]),
+    "lq_tensor_check": (_status, [_tensor, _err]),
+    "lq_tensor_destroy": (None, [_tensor]),
+    "lq_tensor_spec": (_spec, [_tensor]),
+    "lq_tensor_shape": (_status, [_tensor, _shape]),
+    "lq_tensor_plane": (c_void_p, [_tensor, c_int, _P(_u64)]),
+    "lq_tensor_rows": (_status, [_tensor, _u64, _rows]),
+    # layout.h
+    "lq_gptq_init": (None, [_P(lq_gptq)]),
+    "lq_gptq_bytes": (_status, [_spec, _u64, _u64, _P(lq_gptq)]),
+    "lq_gptq_import": (_status, [_P(lq_gptq), _rows]),
+    "lq_gptq_export": (_status, [_rows, _P(lq_gptq)]),
+    "lq_gptq_detect": (c_int32, [c_void_p, _u64, c_uint32]),
+    # matmul.h
+    "lq_prepare_opts_init": (None, [_P(lq_prepare_opts)]),
+    "lq_prepared_bytes": (_status, [_ctx, _spec, _u64, _u64, _P(_u64)]),
+    "lq_prepare": (_status, [_ctx, _rows, _P(lq_prepare_opts), _P(_prepared), _err]),
+    "lq_prepared_destroy": (None, [_prepared]),
+    "lq_matmul_args_init": (None, [_P(lq_matmul_args)]),
+    "lq_matmul": (_status, [_ctx, _prepared, _P(lq_matmul_args)]),
+    "lq_matmul_rows": (_status, [_ctx, _rows, _P(lq_matmul_args)]),
+    "lq_matmul_work_bytes": (_u64, [_prepared, _u64]),
+    "lq_matmul_slice": (_status, [_prepared, _P(lq_matmul_args)]),
+    # file.h
+    "lq_container_name": (_text, [c_int32]),
+    "lq_file_opts_init": (None, [_P(lq_file_opts)]),
+    "lq_file_open": (_status, [_ctx, _text, _P(lq_file_opts), _P(_file), _err]),
+    "lq_file_open_memory": (_status, [_ctx, c_void_p, _u64, _P(lq_file_opts), _P(_file),
+                                      _err]),
+    "lq_file_close": (None, [_file]),
+    "lq_file_container": (c_int32, [_file]),
+    "lq_file_path": (_text, [_file]),
+    "lq_file_tensor_init": (None, [_P(lq_file_tensor)]),
+    "lq_file_tensor_count": (_u64, [_file]),
+    "lq_file_tensor_at": (_status, [_file, _u64, _P(lq_file_tensor)]),
+    "lq_file_tensor_find": (_status, [_file, _text, _P(_u64)]),
+    "lq_file_read": (_status, [_file, _u64, _u64, c_void_p, _u64, _err]),
+    "lq_file_tensor_data": (c_void_p, [_file, _u64]),
+    "lq_meta_init": (None, [_P(lq_meta)]),
+    "lq_file_meta_count": (_u64, [_file]),
+    "lq_file_meta_at": (_status, [_file, _u64, _P(lq_meta)]),
+    "lq_file_meta_find": (_status, [_file, _text, _P(lq_meta)]),
+    "lq_file_meta_string": (_status, [_file, _P(lq_meta), _u64, _P(_text), _P(_u64)]),
+    "lq_file_config": (_P(c_char), [_file, _P(_u64)]),
+    "lq_writer_opts_init": (None, [_P(lq_writer_opts)]),
+    "lq_writer_create": (_status, [_ctx, _text, c_int32, _P(lq_writer_opts), _P(_writer),
+                                   _err]),
+    "lq_writer_meta": (_status, [_writer, _text, c_int32, c_int32, c_void_p, _u64]),
+    "lq_writer_meta_string": (_status, [_writer, _text, _text]),
+    "lq_writer_meta_copy": (_status, [_writer, _file, _P(lq_meta)]),
+    "lq_writer_attach": (_status, [_writer, _text, c_void_p, _u64]),
+    "lq_writer_tensor": (_status, [_writer, _text, _dtype, c_int32, c_uint32, _P(_u64),
+                                   _P(_u64)]),
+    "lq_writer_begin": (_status, [_writer, _err]),
+    "lq_writer_write": (_status, [_writer, _u64, _u64, c_void_p, _u64, _err]),
+    "lq_writer_finish": (_status, [_writer, _err]),
+    "lq_writer_destroy": (None, [_writer]),
+    "lq_weight_init": (None, [_P(lq_weight)]),
+    "lq_checkpoint_create": (_status, [_ctx, _file, _P(_checkpoint), _err]),
+    "lq_checkpoint_open": (_status, [_ctx, _text, _P(lq_file_opts), _P(_checkpoint), _err]),
+    "lq_checkpoint_destroy": (None, [_checkpoint]),
+    "lq_checkpoint_file": (_file, [_checkpoint]),
+    "lq_checkpoint_count": (_u64, [_checkpoint]),
+    "lq_checkpoint_weight": (_status, [_checkpoint, _u64, _P(lq_weight)]),
+    "lq_checkpoint_find": (_status, [_checkpoint, _text, _P(_u64)]),
+    "lq_checkpoint_load": (_status, [_checkpoint, _u64, _P(_tensor), _err]),
+    "lq_checkpoint_rows": (_status, [_checkpoint, _u64, _u64, _u64, _u64, _P(_float),
+                                     _err]),
+    "lq_choose_default": (_status, [_P(lq_weight), _spec, c_int32, _P(lq_choice)]),
+    "lq_convert_opts_init": (None, [_P(lq_convert_opts)]),
+    "lq_convert": (_status, [_ctx, _text, _text, _P(lq_convert_opts), _err]),
+    "lq_imatrix_open": (_status, [_ctx, _text, _P(_imatrix), _err]),
+    "lq_imatrix_open_memory": (_status, [_ctx, c_void_p, _u64, _P(_imatrix), _err]),
+    "lq_imatrix_destroy": (None, [_imatrix]),
+    "lq_imatrix_count": (_u64, [_imatrix]),
+    "lq_imatrix_at": (_status, [_imatrix, _u64, _P(_text), _P(_P(_float)), _P(_u64)]),
+    "lq_imatrix_find": (_status, [_imatrix, _text, _P(_P(_float)), _P(_u64)]),
+    "lq_verify": (_status, [_ctx, _text, _P(lq_file_opts), FOUND_FN, c_void_p, _P(_u64),
+                            _err]),
+}
+
+
+def load(path=None):
+    """Open the shared library and give every function its types."""
+    path = path or os.environ.get("LIBQUANT_LIBRARY") or ctypes.util.find_library("quant")
+    dll = ctypes.CDLL(path or "libquant.so.0")
+    for name, (result, arguments) in FUNCTIONS.items():
+        function = getattr(dll, name)
+        function.restype = result
+        function.argtypes = arguments
+    return dll
