@@ -25,30 +25,20 @@ static lq_status fail(lq_error *error, lq_status status, const char *name,
 
 /* --------------------------------------------------------------------- types */
 
-static lq_dtype plain_type(const lqi_out_tensor *t)
-{
-    return t->dtype ? t->dtype :
-           t->format == LQ_FORMAT_F32 ? LQ_F32 :
-           t->format == LQ_FORMAT_F16 ? LQ_F16 :
-           t->format == LQ_FORMAT_BF16 ? LQ_BF16 : 0;
-}
-
 static const char *type_name(lq_dtype dtype)
 {
     const lqi_safetensors_dtype *type = lqi_safetensors_dtypes;
     while (type->dtype && type->dtype != dtype)
         type++;
-    return type->dtype && dtype ? type->name : NULL;
+    return type->dtype ? type->name : NULL;
 }
 
 static lq_status check_tensor(const lqi_out_tensor *t, lq_error *error)
 {
-    if (!type_name(plain_type(t)))
+    if (!type_name(t->dtype))
         return fail(error, LQ_ERR_UNSUPPORTED, t->name, "safetensors has no such type");
     if (strcmp(t->name, LQI_SAFETENSORS_METADATA) == 0)
         return fail(error, LQ_ERR_ARG, t->name, "the name is reserved");
-    if (!lqi_utf8_valid(t->name, strlen(t->name)))
-        return fail(error, LQ_ERR_ARG, t->name, "the name is not valid UTF-8");
     return LQ_OK;
 }
 
@@ -60,7 +50,7 @@ static lq_status place(lq_writer *w, uint64_t first, uint64_t last, uint64_t *by
     for (size_t size = 8; size; size /= 2) {
         for (uint64_t i = first; i < last; i++) {
             lqi_out_tensor *t = &w->tensors[i];
-            if (lq_dtype_bytes(plain_type(t)) != size)
+            if (lq_dtype_bytes(t->dtype) != size)
                 continue;
             t->offset = *bytes;
             if (!lqi_add(*bytes, t->bytes, bytes))
@@ -111,7 +101,7 @@ static void put_tensor(lqi_buffer *b, const lqi_out_tensor *t)
 {
     lqi_json_put_string(b, t->name);
     lqi_buffer_text(b, ":{\"dtype\":\"");
-    lqi_buffer_text(b, type_name(plain_type(t)));
+    lqi_buffer_text(b, type_name(t->dtype));
     lqi_buffer_text(b, "\",\"shape\":[");
     for (uint32_t i = 0; i < t->n_dims; i++) {
         if (i)
@@ -140,20 +130,15 @@ static void put_checksum(lqi_buffer *b, const lqi_out_tensor *t)
     lqi_buffer_text(b, "\"");
 }
 
-/* The caller's keys, but no checksums that came along from another file.  Returns
- * whether there is any metadata. */
+/* The caller's keys and the checksums; returns whether there is any. */
 static int put_metadata(const lq_writer *w, uint64_t first, uint64_t last, lqi_buffer *b)
 {
     int keys = 0;
-    size_t prefix = strlen(LQI_META_XXH3 ".");
     for (uint64_t i = 0; i < w->key_count; i++) {
-        const lqi_key *key = &w->keys[i];
-        if (strncmp(key->key, LQI_META_XXH3 ".", prefix) == 0)
-            continue;
         put_key_separator(b, &keys);
-        lqi_json_put_string(b, key->key);
+        lqi_json_put_string(b, w->keys[i].key);
         lqi_buffer_text(b, ":");
-        lqi_json_put_string(b, key->strings[0]);
+        lqi_json_put_string(b, w->keys[i].strings[0]);
     }
     for (uint64_t i = first; i < last && w->opts.checksums >= 0; i++) {
         put_key_separator(b, &keys);
@@ -190,12 +175,8 @@ static lq_status check_all(const lq_writer *w, uint64_t first, uint64_t last,
 {
     for (uint64_t i = 0; i < w->key_count; i++) {
         const lqi_key *key = &w->keys[i];
-        if (key->type != LQ_META_STRING || key->is_array || !key->strings)
-            return fail(error, LQ_ERR_UNSUPPORTED, key->key,
-                        "safetensors metadata are single strings");
-        if (!lqi_utf8_valid(key->key, strlen(key->key)) ||
-            !lqi_utf8_valid(key->strings[0], strlen(key->strings[0])))
-            return fail(error, LQ_ERR_ARG, key->key, "the metadata is not valid UTF-8");
+        if (!lqi_utf8_valid(key->strings[0], key->string_bytes[0]))
+            return fail(error, LQ_ERR_ARG, key->key, "the text is not UTF-8 without NUL");
     }
     for (uint64_t i = first; i < last; i++) {
         lq_status status = check_tensor(&w->tensors[i], error);
