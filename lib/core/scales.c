@@ -230,7 +230,7 @@ static lq_status fill_two_levels(lq_scales *s, const float *values, const float 
 lq_status lq_scales_create(const lq_ctx *ctx, const float *values, uint64_t n,
                            const lq_scales_opts *opts_in, lq_scales **scales, lq_error *error)
 {
-    lq_scales_opts opts;
+    lq_scales_opts opts = { 0 };
     lq_scales *s;
 
     if (!ctx || !scales || (n && !values))
@@ -260,7 +260,7 @@ lq_status lq_scales_from_stored(const lq_ctx *ctx, const void *codes, const floa
                                 uint64_t n, const lq_scales_opts *opts_in,
                                 lq_scales **scales, lq_error *error)
 {
-    lq_scales_opts opts;
+    lq_scales_opts opts = { 0 };
     lq_scales *s;
 
     if (!ctx || !scales || (n && !codes))

@@ -119,7 +119,7 @@ static lq_status check_arrays(const matrix *m, const lq_gptq *g)
 static lq_status open_both(const lq_gptq *gptq_in, const lq_rows *rows_in, lq_gptq *gptq,
                            matrix *m)
 {
-    lq_rows rows;
+    lq_rows rows = { 0 };
 
     if (!gptq_in || !rows_in)
         return LQ_ERR_ARG;
@@ -166,7 +166,7 @@ lq_status lq_gptq_bytes(const lq_spec *spec, uint64_t rows, uint64_t cols, lq_gp
 
     if (!spec || !gptq)
         return LQ_ERR_ARG;
-    lq_gptq copy;
+    lq_gptq copy = { 0 };
     lq_status status = lqi_opts_read(&copy, sizeof copy, gptq);
     if (!status)
         status = matrix_init(&m, spec, rows, cols);
@@ -180,14 +180,14 @@ lq_status lq_gptq_bytes(const lq_spec *spec, uint64_t rows, uint64_t cols, lq_gp
     return LQ_OK;
 }
 
-/* Every index in range; without a plane for it also the plain order. */
-static lq_status check_index(const matrix *m, const uint8_t *index)
+/* Every index in range; 'plain': and in the order that needs no plane. */
+static lq_status check_index(const matrix *m, const uint8_t *index, int plain)
 {
     for (uint64_t c = 0; c < m->cols; c++) {
         uint32_t group = lqi_load32(index + 4 * c);    /* negative ones are large */
         if (group >= m->groups)
             return LQ_ERR_CORRUPT;
-        if (!(m->spec.flags & LQ_SPEC_GIDX) && group != c / m->group_cols)
+        if (plain && group != c / m->group_cols)
             return LQ_ERR_MISMATCH;
     }
     return LQ_OK;
@@ -206,11 +206,11 @@ static void copy_index(const matrix *m, const uint8_t *src, uint8_t *dst)
 lq_status lq_gptq_import(const lq_gptq *gptq, const lq_rows *rows)
 {
     matrix m = { 0 };
-    lq_gptq g;
+    lq_gptq g = { 0 };
     lq_status status = open_both(gptq, rows, &g, &m);
 
     if (!status && g.g_idx)
-        status = check_index(&m, g.g_idx);
+        status = check_index(&m, g.g_idx, !(m.spec.flags & LQ_SPEC_GIDX));
     if (status)
         return status;
     uint8_t *codes = m.plane[LQ_PLANE_CODES], *zeros = m.plane[LQ_PLANE_ZEROS];
@@ -256,18 +256,15 @@ static lq_status check_export(const matrix *m, const lq_gptq *g)
 {
     lq_status status = LQ_OK;
 
-    if (m->spec.flags & LQ_SPEC_GIDX) {
-        if (m->cols && !g->g_idx)
-            return LQ_ERR_ARG;
-        status = check_index(m, m->plane[LQ_PLANE_GIDX]);
-    }
+    if (m->spec.flags & LQ_SPEC_GIDX)
+        status = check_index(m, m->plane[LQ_PLANE_GIDX], !g->g_idx);
     return status ? status : check_zeros(m, g->version);
 }
 
 lq_status lq_gptq_export(const lq_rows *rows, const lq_gptq *gptq)
 {
     matrix m = { 0 };
-    lq_gptq g, need;
+    lq_gptq g = { 0 }, need;
     lq_status status = open_both(gptq, rows, &g, &m);
 
     if (!status)

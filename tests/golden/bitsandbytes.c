@@ -21,17 +21,19 @@
 #include "tests/golden/vectors.h"
 
 static vec_set set;
+static lq_ctx *ctx;
 
 static int set_up(void **state)
 {
     (void)state;
     vec_open(&set, "bitsandbytes");
-    return 0;
+    return lq_ctx_create(NULL, &ctx, NULL);
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    lq_ctx_destroy(ctx);
     vec_close(&set);
     return 0;
 }
@@ -93,6 +95,27 @@ static void compare_values(planar *p, const vec_array *a)
     free(y);
 }
 
+/* The library's own encoder makes the same planes. */
+static void compare_tensor(const planar *p, const float *x)
+{
+    lq_spec spec = LQ_SPEC_INIT;
+    lq_shape shape = { 1, 1, p->cols };
+    uint64_t bytes;
+    lq_tensor *t;
+
+    spec.format = p->spec.format;
+    spec.group_cols = (uint32_t)p->group_cols;
+    spec.flags = LQ_SPEC_FLAT;
+    assert_int_equal(lq_tensor_encode(ctx, &spec, &shape, LQ_F32, x, NULL, &t, NULL), LQ_OK);
+    void *codes = lq_tensor_plane(t, LQ_PLANE_CODES, &bytes);
+    assert_int_equal(bytes, p->row_bytes);
+    assert_memory_equal(codes, p->codes, bytes);
+    void *scales = lq_tensor_plane(t, LQ_PLANE_SCALES, &bytes);
+    assert_int_equal(bytes, p->row_groups * sizeof(float));
+    assert_memory_equal(scales, p->scale, bytes);
+    lq_tensor_destroy(t);
+}
+
 static void q4_case(const vec_array *a)
 {
     int nf4 = vec_has(a, "type=nf4");
@@ -109,6 +132,7 @@ static void q4_case(const vec_array *a)
     size_t scales = compare_scales(&p, vec_data(&set, a->name, "absmax", p.row_groups));
     int zero_tail = strstr(a->name, "_zeros") || strstr(a->name, "_zeroblocks");
     assert_int_equal(scales, zero_tail && n % block != 0);
+    compare_tensor(&p, x);
     compare_values(&p, a);
     planar_free(&p);
     free(x);
@@ -136,11 +160,10 @@ static void nested_scales(const vec_array *a, const float *plain, size_t n)
     float decoded[301];
     uint64_t count;
     lq_scales *s;
-    lq_ctx ctx = { .allocator = { 0 } };
 
     opts.scale2_block = (uint32_t)vec_number(a, "nested_blocksize");
     opts.offset = offset;
-    assert_int_equal(lq_scales_create(&ctx, plain, n, &opts, &s, NULL), LQ_OK);
+    assert_int_equal(lq_scales_create(ctx, plain, n, &opts, &s, NULL), LQ_OK);
     const float *scale2 = vec_data(&set, a->name, "nested_absmax", 2);
     assert_memory_equal(lq_scales_codes(s, NULL),
                         vec_data(&set, a->name, "qabsmax_gpu_rule", n), n);
@@ -150,11 +173,35 @@ static void nested_scales(const vec_array *a, const float *plain, size_t n)
 
     /* decoding: bitsandbytes' own codes */
     const void *codes = vec_data(&set, a->name, "qabsmax_cpu_lut", n);
-    assert_int_equal(lq_scales_from_stored(&ctx, codes, scale2, n, &opts, &s, NULL), LQ_OK);
+    assert_int_equal(lq_scales_from_stored(ctx, codes, scale2, n, &opts, &s, NULL), LQ_OK);
     assert_int_equal(lq_scales_decode(s, 0, n, decoded), LQ_OK);
     assert_memory_equal(decoded, vec_data(&set, a->name, "absmax_dequant", n),
                         n * sizeof(float));
     lq_scales_destroy(s);
+}
+
+/* Double quantization by the library's own encoder, given the offset. */
+static void nested_tensor(const vec_array *a, const planar *p)
+{
+    lq_spec spec = LQ_SPEC_INIT;
+    lq_shape shape = { 1, 1, p->cols };
+    lq_encode_opts opts = LQ_ENCODE_OPTS_INIT;
+    const float *x = vec_data(&set, a->name, "input", p->cols);
+    lq_tensor *t;
+
+    spec.format = p->spec.format;
+    spec.group_cols = (uint32_t)p->group_cols;
+    spec.flags = LQ_SPEC_FLAT;
+    spec.scale2_block = 256;
+    opts.offset = vec_data(&set, a->name, "offset", 1);
+    assert_int_equal(lq_tensor_encode(ctx, &spec, &shape, LQ_F32, x, &opts, &t, NULL), LQ_OK);
+    assert_memory_equal(lq_tensor_plane(t, LQ_PLANE_CODES, NULL), p->codes, p->row_bytes);
+    assert_memory_equal(lq_tensor_plane(t, LQ_PLANE_SCALES, NULL),
+                        vec_data(&set, a->name, "qabsmax_gpu_rule", p->row_groups),
+                        p->row_groups);
+    assert_memory_equal(lq_tensor_plane(t, LQ_PLANE_SCALE2, NULL),
+                        vec_data(&set, a->name, "nested_absmax", 2), 2 * sizeof(float));
+    lq_tensor_destroy(t);
 }
 
 static void nested_case(const vec_array *a)
@@ -170,6 +217,7 @@ static void nested_case(const vec_array *a)
     assert_memory_equal(p.scale, vec_data(&set, a->name, "absmax_plain", p.row_groups),
                         p.row_groups * sizeof(float));
     nested_scales(a, p.scale, p.row_groups);
+    nested_tensor(a, &p);
     planar_free(&p);
 }
 
