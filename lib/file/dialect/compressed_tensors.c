@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/file/dialect/compressed_tensors.c - plain 8-bit numbers beside their scales
+ *
+ *   L.weight        I8, F8_E4M3 or F8_E5M2 [out, in]
+ *   L.weight_scale  F32, F16 or BF16: [1] or a scalar (per tensor), [out] or [out, 1]
+ *                   (per channel), [out, in / N] (groups), [out / R, in / C] (blocks)
+ *
+ * the formats "int-quantized" and "float-quantized".  L.weight_zero_point may be there
+ * when it is all zero.  Formats that pack several codes into a word are not known yet.
+ */
+#include <stdio.h>
+
+#include "lib/file/dialect/json.h"
+
+typedef struct model {
+    uint64_t    codes, scale;
+    size_t      base;
+    uint64_t    rows, cols;
+    const char *number;         /* "int8", "fp8_e4m3" */
+    char        group[48];
+} model;
+
+/* ------------------------------------------------------------------- config */
+
+/* 'weights' of the only config group, or NULL. */
+static json_t *only_group(const lqi_scan *scan)
+{
+    json_t *groups = json_object_get(scan->quant, "config_groups");
+    void *it = json_object_iter(groups);
+
+    if (!it || json_object_size(groups) != 1)
+        return NULL;
+    return json_object_get(json_object_iter_value(it), "weights");
+}
+
+static int format_known(const char *format)
+{
+    static const char *const known[] = {
+        "int-quantized", "float-quantized", "naive-quantized", "dense"
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(format, known[i]))
+            return 1;
+    return 0;
+}
+
+static lq_status check_config(lqi_scan *scan, const model *m)
+{
+    const char *format = lqi_json_text(scan->quant, "format"), *type;
+    json_t *weights = only_group(scan);
+    int64_t bits = 8;
+    int is_float = m->number[0] == 'f';
+    lq_status st;
+
+    if (strcmp(scan->method, "compressed-tensors"))
+        return LQ_OK;
+    if (format && !format_known(format))
+        return lqi_scan_fail(scan, m->codes, LQ_ERR_UNSUPPORTED,
+                             "compressed-tensors format '%s' is not known", format);
+    st = lqi_json_int(scan, m->codes, weights, "num_bits", &bits);
+    if (!st && bits != 8)
+        return lqi_scan_fail(scan, m->codes, LQ_ERR_MISMATCH,
+                             "the config says %lld bits, the tensor has 8", (long long)bits);
+    type = lqi_json_text(weights, "type");
+    if (!st && type && strcmp(type, is_float ? "float" : "int"))
+        return lqi_scan_fail(scan, m->codes, LQ_ERR_MISMATCH,
+                             "the config says type '%s', the tensor has %s", type, m->number);
+    return st;
+}
+
+/* ----------------------------------------------------------------- geometry */
+
+static const char *number_of(lq_dtype dtype)
+{
+    return dtype == LQ_I8 ? "int8" : dtype == LQ_F8_E4M3 ? "fp8_e4m3"
+         : dtype == LQ_F8_E5M2 ? "fp8_e5m2" : NULL;
+}
+
+/* Groups of columns: as the config says, else the row in equal parts. */
+static lq_status group_cols(lqi_scan *scan, model *m, uint64_t groups)
+{
+    int64_t said = 0;
+    uint64_t size = groups ? m->cols / groups : 0;
+    lq_status st = lqi_json_int(scan, m->scale, only_group(scan), "group_size", &said);
+
+    if (st)
+        return st;
+    if (said > 0)
+        size = (uint64_t)said;
+    if (!size || size >= UINT32_MAX || lqi_div_up(m->cols, size) != groups)
+        return lqi_scan_fail(scan, m->scale, said > 0 ? LQ_ERR_MISMATCH : LQ_ERR_SHAPE,
+                             "%llu scales a row for %llu columns in groups of %llu",
+                             (unsigned long long)groups, (unsigned long long)m->cols,
+                             (unsigned long long)size);
+    snprintf(m->group, sizeof m->group, "g%llu", (unsigned long long)size);
+    return LQ_OK;
+}
+
+static lq_status block_of(lqi_scan *scan, model *m, const lqi_entry *s)
+{
+    json_t *block = json_object_get(only_group(scan), "block_structure");
+    json_int_t r = json_integer_value(json_array_get(block, 0));
+    json_int_t c = json_integer_value(json_array_get(block, 1));
+
+    if (json_array_size(block) != 2)
+        r = c = 128;
+    if (r < 1 || c < 1 || r >= UINT32_MAX || c >= UINT32_MAX)
+        return lqi_scan_fail(scan, m->scale, LQ_ERR_CORRUPT, "illegal 'block_structure'");
+    if (s->dims[0] != lqi_div_up(m->rows, (uint64_t)r) ||
+        s->dims[1] != lqi_div_up(m->cols, (uint64_t)c))
+        return lqi_scan_fail(scan, m->scale, LQ_ERR_SHAPE,
+                             "scales do not fit blocks of %lld x %lld", (long long)r,
+                             (long long)c);
+    snprintf(m->group, sizeof m->group, "%lldx%lld", (long long)r, (long long)c);
+    return LQ_OK;
+}
+
+static lq_status find_group(lqi_scan *scan, model *m)
+{
+    const lqi_entry *s = lqi_scan_entry(scan, m->scale);
+    uint64_t n = s->n_dims ? s->dims[0] : 1, groups = s->n_dims == 2 ? s->dims[1] : 1;
+
+    if (s->dtype != LQ_F32 && s->dtype != LQ_F16 && s->dtype != LQ_BF16)
+        return lqi_scan_fail(scan, m->scale, LQ_ERR_CORRUPT, "scales are not floats");
+    if (s->n_dims > 2)
+        return lqi_scan_fail(scan, m->scale, LQ_ERR_SHAPE, "more than two dimensions");
+    if (s->n_dims < 2 && n == 1)
+        snprintf(m->group, sizeof m->group, "t");
+    else if (n == m->rows && groups == 1)
+        snprintf(m->group, sizeof m->group, "ch");
+    else if (n == 1 && groups == 1)
+        snprintf(m->group, sizeof m->group, "t");
+    else if (n == m->rows)
+        return group_cols(scan, m, groups);
+    else if (s->n_dims == 2)
+        return block_of(scan, m, s);
+    else
+        return lqi_scan_fail(scan, m->scale, LQ_ERR_SHAPE, "%llu scales for %llu rows",
+                             (unsigned long long)n, (unsigned long long)m->rows);
+    return LQ_OK;
+}
+
+/* --------------------------------------------------------------------- scan */
+
+static lq_status check_zero_point(lqi_scan *scan, const model *m, lqi_weight *w)
+{
+    const uint8_t *p;
+    void *memory = NULL;
+    uint64_t index, bytes;
+    int zero = 1;
+    lq_status st = lqi_scan_find(scan, lqi_scan_entry(scan, m->scale)->name, m->base,
+                                 ".weight_zero_point", &index);
+
+    if (st || index == LQI_NONE)
+        return st;
+    st = lqi_tensor_bytes(scan->cp->ctx, scan->file, index, &memory, scan->error);
+    if (st)
+        return st;
+    p = memory;
+    bytes = lqi_scan_entry(scan, index)->bytes;
+    for (uint64_t i = 0; i < bytes; i++)
+        zero &= !p[i];
+    lqi_free(lqi_ctx_allocator(scan->cp->ctx), memory);
+    if (!zero)
+        return lqi_scan_fail(scan, index, LQ_ERR_UNSUPPORTED,
+                             "zero points other than 0 are not known in this dialect");
+    lqi_scan_part(scan, w, LQI_PART_USED, index);
+    return LQ_OK;
+}
+
+static lq_status build(lqi_scan *scan, const model *m)
+{
+    const lqi_entry *e = lqi_scan_entry(scan, m->codes), *s = lqi_scan_entry(scan, m->scale);
+    char spec[LQ_SPEC_TEXT];
+    lqi_weight *w;
+    lq_status st = lqi_scan_add(scan, &lqi_dialect_compressed_tensors, e->name,
+                                strlen(e->name), 3, &w);
+
+    if (st)
+        return st;
+    lqi_scan_part(scan, w, LQ_PLANE_CODES, m->codes);
+    lqi_scan_part(scan, w, LQ_PLANE_SCALES, m->scale);
+    w->n_dims = 2;
+    memcpy(w->dims, e->dims, sizeof w->dims);
+    st = check_zero_point(scan, m, w);
+    if (st)
+        return st;
+    snprintf(spec, sizeof spec, "%s:%s:%s", m->number, m->group, lq_dtype_name(s->dtype));
+    return lqi_scan_finish(scan, w, spec);
+}
+
+static lq_status take(lqi_scan *scan, uint64_t scale, size_t base)
+{
+    model m = { .scale = scale, .base = base };
+    const lqi_entry *e;
+    uint64_t other = LQI_NONE;
+    lq_status st = lqi_scan_find(scan, lqi_scan_entry(scan, scale)->name, base,
+                                 ".weight_packed", &other);
+
+    if (!st && other != LQI_NONE)
+        return lqi_scan_fail(scan, other, LQ_ERR_UNSUPPORTED, "packed codes are not known");
+    if (!st)
+        st = lqi_scan_need(scan, scale, base, ".weight", &m.codes);
+    if (st)
+        return st;
+    e = lqi_scan_entry(scan, m.codes);
+    m.number = number_of(e->dtype);
+    if (!m.number)
+        return lqi_scan_fail(scan, m.codes, LQ_ERR_UNSUPPORTED,
+                             "has a 'weight_scale', but is neither int8 nor fp8");
+    if (e->n_dims != 2)
+        return lqi_scan_fail(scan, m.codes, LQ_ERR_SHAPE, "not a matrix");
+    m.rows = e->dims[0];
+    m.cols = e->dims[1];
+    st = check_config(scan, &m);
+    if (!st)
+        st = find_group(scan, &m);
+    return st ? st : build(scan, &m);
+}
+
+static lq_status scan(lqi_scan *scan)
+{
+    return lqi_scan_each(scan, ".weight_scale", take);
+}
+
+/* A quantized number without its scale, where the config says there are such. */
+static lq_status left(lqi_scan *scan, uint64_t index)
+{
+    const lqi_entry *e = lqi_scan_entry(scan, index);
+
+    if (strcmp(scan->method, "compressed-tensors") && strcmp(scan->method, "fp8"))
+        return LQ_OK;
+    if (!number_of(e->dtype) || !lqi_scan_base(e->name, ".weight"))
+        return LQ_OK;
+    return lqi_scan_fail(scan, index, LQ_ERR_NOTFOUND, "its scale is missing");
+}
+
+/* ------------------------------------------------------------------ writing */
+
+static int can_hold(const lqi_out *out)
+{
+    const lq_spec *s = &out->spec;
+    int is_int = s->format == LQ_FORMAT_INT8;
+    int is_fp8 = s->format == LQ_FORMAT_FP8_E4M3;
+    int tensor = s->group_rows == LQ_GROUP_ALL && s->group_cols == LQ_GROUP_ALL;
+
+    if ((!is_int && !is_fp8) || out->n_dims != 2 || !lqi_scan_base(out->name, ".weight"))
+        return 0;
+    if (s->zeros || s->scale2_block || s->flags ||
+        (s->scale_type != LQ_F32 && s->scale_type != LQ_F16 && s->scale_type != LQ_BF16))
+        return 0;
+    if (s->group_rows == 1 && s->group_cols == LQ_GROUP_ALL)
+        return 1;
+    return tensor || (is_int && s->group_rows == 1 && out->shape.cols % s->group_cols == 0);
+}
+
+static lq_status declare(lqi_out *out)
+{
+    const lq_spec *s = &out->spec;
+    lq_dtype codes = s->format == LQ_FORMAT_INT8 ? LQ_I8 : LQ_F8_E4M3;
+    uint64_t scales[2] = { out->shape.rows, 1 };
+    int tensor = s->group_rows == LQ_GROUP_ALL;
+    lq_status st = lqi_out_declare(out, out->name, "", codes, 2, out->dims,
+                                  &out->tensor[LQ_PLANE_CODES]);
+
+    if (tensor)
+        scales[0] = 1;
+    else if (s->group_cols != LQ_GROUP_ALL)
+        scales[1] = out->shape.cols / s->group_cols;
+    if (!st)
+        st = lqi_out_declare(out, out->name, "_scale", s->scale_type, tensor ? 1 : 2, scales,
+                            &out->tensor[LQ_PLANE_SCALES]);
+    out->main = out->tensor[LQ_PLANE_CODES];
+    return st;
+}
+
+static json_t *config(const lqi_plan *plan)
+{
+    const lq_spec *s = &lqi_first_quantized(plan)->spec;
+    int is_int = s->format == LQ_FORMAT_INT8, tensor = s->group_rows == LQ_GROUP_ALL;
+    int grouped = !tensor && s->group_cols != LQ_GROUP_ALL;
+
+    if (!lqi_same_specs(plan))
+        return NULL;
+    return json_pack("{s:s, s:s, s:s, s:{s:{s:[s], s:{s:i, s:s, s:b, s:s, s:o, s:b}, s:n, "
+                     "s:n}}, s:o}",
+                     "quant_method", "compressed-tensors",
+                     "format", is_int ? "int-quantized" : "float-quantized",
+                     "quantization_status", "compressed", "config_groups", "group_0",
+                     "targets", "Linear", "weights", "num_bits", 8,
+                     "type", is_int ? "int" : "float", "symmetric", 1,
+                     "strategy", tensor ? "tensor" : grouped ? "group" : "channel",
+                     "group_size", grouped ? json_integer(s->group_cols) : json_null(),
+                     "dynamic", 0, "input_activations", "output_activations",
+                     "ignore", lqi_json_kept(plan));
+}
+
+const lqi_dialect lqi_dialect_compressed_tensors = {
+    .name = "compressed-tensors",
+    .containers = LQI_IN_SAFETENSORS,
+    .scan = scan,
+    .left = left,
+    .can_hold = can_hold,
+    .declare = declare,
+    .config = config,
+};

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/file/hf_gguf.c - names, row order and keys of Hugging Face Llama models in GGUF
+ *
+ * Without jansson the file is empty: config.json cannot be read then.
+ *
+ * Rows of q and k change places: HF rotates the two halves of a head, llama.cpp its even
+ * and odd rows.  Row h * d + i of the output is row h * d + (i mod 2) * d / 2 + i / 2 of
+ * the source, for heads of d rows.
+ */
+#include "lib/file/dialect/dialect.h"
+
+#ifdef LQI_HAVE_JSON
+#include <jansson.h>
+#include <stdio.h>
+
+enum { NO_HEADS, Q_HEADS, K_HEADS };
+
+int lqi_llama_known(json_t *config)
+{
+    static const char *const known[] = { "LlamaForCausalLM", "MistralForCausalLM" };
+    json_t *list = json_object_get(config, "architectures"), *name;
+    size_t i;
+
+    json_array_foreach(list, i, name)
+        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+            if (json_is_string(name) && !strcmp(json_string_value(name), known[k]))
+                return 1;
+    return 0;
+}
+
+/* ----------------------------------------------------------------------- names */
+
+static const struct top { const char *hf, *gguf; } top_names[] = {
+    { "model.embed_tokens.weight", "token_embd.weight" },
+    { "model.norm.weight", "output_norm.weight" },
+    { "lm_head.weight", "output.weight" },
+};
+
+static const struct layer { const char *hf, *gguf; int heads; } layer_names[] = {
+    { "input_layernorm.weight", "attn_norm.weight", NO_HEADS },
+    { "self_attn.q_proj.weight", "attn_q.weight", Q_HEADS },
+    { "self_attn.k_proj.weight", "attn_k.weight", K_HEADS },
+    { "self_attn.v_proj.weight", "attn_v.weight", NO_HEADS },
+    { "self_attn.o_proj.weight", "attn_output.weight", NO_HEADS },
+    { "post_attention_layernorm.weight", "ffn_norm.weight", NO_HEADS },
+    { "mlp.gate_proj.weight", "ffn_gate.weight", NO_HEADS },
+    { "mlp.up_proj.weight", "ffn_up.weight", NO_HEADS },
+    { "mlp.down_proj.weight", "ffn_down.weight", NO_HEADS },
+    { "self_attn.v_proj.bias", "attn_v.bias", NO_HEADS },
+    { "self_attn.o_proj.bias", "attn_output.bias", NO_HEADS },
+    { "self_attn.rotary_emb.inv_freq", "", NO_HEADS },      /* computed by readers */
+};
+
+static lq_status integer(const lqi_plan *plan, const char *key, uint64_t *value)
+{
+    json_t *v = json_object_get(plan->config, key);
+
+    if (!v || json_is_null(v))
+        return LQ_ERR_NOTFOUND;
+    if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+        json_integer_value(v) > UINT32_MAX)
+        return lqi_fail(plan->error, LQ_ERR_CORRUPT, NULL,
+                        "the config's '%s' is not a count", key);
+    *value = (uint64_t)json_integer_value(v);
+    return LQ_OK;
+}
+
+static lq_status need(const lqi_plan *plan, const char *key, uint64_t *value)
+{
+    lq_status st = integer(plan, key, value);
+
+    if (st == LQ_ERR_NOTFOUND)
+        return lqi_fail(plan->error, st, NULL, "the config has no '%s'", key);
+    return st;
+}
+
+static lq_status count_heads(const lqi_plan *plan, int which, uint32_t *heads)
+{
+    uint64_t n = 0;
+    lq_status st = LQ_ERR_NOTFOUND;
+
+    if (which == K_HEADS)
+        st = integer(plan, "num_key_value_heads", &n);
+    if (st == LQ_ERR_NOTFOUND)
+        st = need(plan, "num_attention_heads", &n);
+    if (!st && !n)
+        st = lqi_fail(plan->error, LQ_ERR_CORRUPT, NULL, "the config says 0 heads");
+    if (!st)
+        *heads = (uint32_t)n;
+    return st;
+}
+
+/* "model.layers.N.rest": N's digits and the rest. */
+static const char *split_layer(const char *hf, const char **digits, int *count)
+{
+    static const char prefix[] = "model.layers.";
+    const char *p = hf + sizeof prefix - 1;
+
+    if (strncmp(hf, prefix, sizeof prefix - 1))
+        return NULL;
+    *digits = p;
+    while (*p >= '0' && *p <= '9')
+        p++;
+    *count = (int)(p - *digits);
+    return *count && *count < 8 && *p == '.' ? p + 1 : NULL;
+}
+
+static lq_status keep_text(lqi_plan *plan, const char *text, char **name)
+{
+    *name = lqi_arena_text(&plan->arena, text, strlen(text));
+    return *name ? LQ_OK : lqi_fail(plan->error, LQ_ERR_NOMEM, NULL, "no memory for a name");
+}
+
+static lq_status layer_name(lqi_plan *plan, const char *hf, char **name, uint32_t *heads)
+{
+    const char *digits = NULL, *rest;
+    char text[96] = "";
+    int count = 0;
+
+    rest = split_layer(hf, &digits, &count);
+    if (!rest)
+        return LQ_OK;
+    for (size_t i = 0; i < sizeof layer_names / sizeof *layer_names; i++) {
+        const struct layer *l = &layer_names[i];
+        lq_status st;
+        if (strcmp(rest, l->hf))
+            continue;
+        st = l->heads ? count_heads(plan, l->heads, heads) : LQ_OK;
+        if (*l->gguf)
+            snprintf(text, sizeof text, "blk.%.*s.%s", count, digits, l->gguf);
+        return st ? st : keep_text(plan, text, name);
+    }
+    if (!strcmp(rest, "self_attn.q_proj.bias") || !strcmp(rest, "self_attn.k_proj.bias"))
+        return lqi_fail(plan->error, LQ_ERR_UNSUPPORTED, NULL,
+                        "'%s': biases of q and k are not known in GGUF's llama", hf);
+    return LQ_OK;
+}
+
+lq_status lqi_llama_name(lqi_plan *plan, const char *hf, char **name, uint32_t *heads)
+{
+    for (size_t i = 0; i < sizeof top_names / sizeof *top_names; i++)
+        if (!strcmp(hf, top_names[i].hf))
+            return keep_text(plan, top_names[i].gguf, name);
+    return layer_name(plan, hf, name, heads);
+}
+
+/* ------------------------------------------------------------------------ keys */
+
+static lq_status put_u32(lqi_plan *plan, lq_writer *writer, const char *key, uint64_t value)
+{
+    uint32_t v = (uint32_t)value;
+    lq_status st = lq_writer_meta(writer, key, LQ_META_U32, 0, &v, 1);
+
+    return st ? lqi_fail(plan->error, st, NULL, "%s: %s", key, lq_status_text(st)) : LQ_OK;
+}
+
+static lq_status put_f32(lqi_plan *plan, lq_writer *writer, const char *key, float value)
+{
+    lq_status st = lq_writer_meta(writer, key, LQ_META_F32, 0, &value, 1);
+
+    return st ? lqi_fail(plan->error, st, NULL, "%s: %s", key, lq_status_text(st)) : LQ_OK;
+}
+
+static lq_status put_text(lqi_plan *plan, lq_writer *writer, const char *key,
+                          const char *value)
+{
+    lq_status st = lq_writer_meta_string(writer, key, value);
+
+    return st ? lqi_fail(plan->error, st, NULL, "%s: %s", key, lq_status_text(st)) : LQ_OK;
+}
+
+typedef struct sizes {
+    uint64_t embedding, layers, ffn, heads, kv_heads, head_dim, context, vocab;
+    double   epsilon, theta;
+} sizes;
+
+static double number(const lqi_plan *plan, const char *key, double otherwise)
+{
+    json_t *v = json_object_get(plan->config, key);
+
+    if (!v && !strcmp(key, "rope_theta"))       /* newer configs nest it */
+        v = json_object_get(json_object_get(plan->config, "rope_parameters"), key);
+    return json_is_number(v) ? json_number_value(v) : otherwise;
+}
+
+static lq_status optional(const lqi_plan *plan, const char *key, uint64_t otherwise,
+                          uint64_t *value)
+{
+    lq_status st = integer(plan, key, value);
+
+    if (st == LQ_ERR_NOTFOUND) {
+        *value = otherwise;
+        return LQ_OK;
+    }
+    return st;
+}
+
+static lq_status read_sizes(const lqi_plan *plan, sizes *s)
+{
+    lq_status st = need(plan, "hidden_size", &s->embedding);
+
+    if (!st)
+        st = need(plan, "num_hidden_layers", &s->layers);
+    if (!st)
+        st = need(plan, "intermediate_size", &s->ffn);
+    if (!st)
+        st = need(plan, "num_attention_heads", &s->heads);
+    if (!st && !s->heads)
+        st = lqi_fail(plan->error, LQ_ERR_CORRUPT, NULL, "the config says 0 heads");
+    if (!st)
+        st = optional(plan, "num_key_value_heads", s->heads, &s->kv_heads);
+    if (!st)
+        st = optional(plan, "head_dim", s->embedding / s->heads, &s->head_dim);
+    if (!st)
+        st = optional(plan, "max_position_embeddings", 2048, &s->context);
+    if (!st)
+        st = need(plan, "vocab_size", &s->vocab);
+    s->epsilon = number(plan, "rms_norm_eps", 1e-6);
+    s->theta = number(plan, "rope_theta", 10000);
+    return st;
+}
+
+/* Scaled positions are more keys and, for Llama 3, a tensor: not known yet. */
+static lq_status check_rope(const lqi_plan *plan)
+{
+    json_t *scaling = json_object_get(plan->config, "rope_scaling");
+    json_t *type = json_object_get(scaling, "rope_type");
+
+    if (!type)
+        type = json_object_get(scaling, "type");
+    if (!json_is_object(scaling) ||
+        (json_is_string(type) && !strcmp(json_string_value(type), "default")))
+        return LQ_OK;
+    return lqi_fail(plan->error, LQ_ERR_UNSUPPORTED, NULL,
+                    "the config's 'rope_scaling' is not known in the conversion to GGUF");
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+static lq_status put_sizes(lqi_plan *plan, lq_writer *writer, const sizes *s)
+{
+    const struct { const char *key; uint64_t value; } keys[] = {
+        { "llama.context_length", s->context },
+        { "llama.embedding_length", s->embedding },
+        { "llama.block_count", s->layers },
+        { "llama.feed_forward_length", s->ffn },
+        { "llama.attention.head_count", s->heads },
+        { "llama.attention.head_count_kv", s->kv_heads },
+        { "llama.attention.key_length", s->head_dim },
+        { "llama.attention.value_length", s->head_dim },
+        { "llama.rope.dimension_count", s->head_dim },
+        { "llama.vocab_size", s->vocab },
+    };
+    lq_status st = LQ_OK;
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && !st; i++)
+        st = put_u32(plan, writer, keys[i].key, keys[i].value);
+    if (!st)
+        st = put_f32(plan, writer, "llama.attention.layer_norm_rms_epsilon",
+                     (float)s->epsilon);
+    return st ? st : put_f32(plan, writer, "llama.rope.freq_base", (float)s->theta);
+}
+
+lq_status lqi_llama_keys(lqi_plan *plan, lq_writer *writer)
+{
+    sizes s = { 0 };
+    json_t *name = json_object_get(plan->config, "_name_or_path");
+    const char *text = json_is_string(name) && *json_string_value(name)
+                           ? json_string_value(name) : base_name(plan->in);
+    lq_status st = check_rope(plan);
+
+    if (!st)
+        st = read_sizes(plan, &s);
+    if (!st)
+        st = put_text(plan, writer, "general.architecture", "llama");
+    if (!st)
+        st = put_text(plan, writer, "general.name", base_name(text));
+    if (!st)
+        st = put_text(plan, writer, "general.type", "model");
+    if (!st)
+        st = put_sizes(plan, writer, &s);
+    return st ? st : lqi_tokenizer_keys(plan, writer, s.vocab);
+}
+#else
+typedef int lqi_hf_gguf_empty;
+#endif
