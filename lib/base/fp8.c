@@ -7,27 +7,10 @@
  *   E5M2     s eeeee mm     15   57344 (7b)     2^-16      7c         7d..7f
  *   E8M0     eeeeeeee      127   2^127 (fe)     2^-127     none       ff
  *
- * Encoding rounds to nearest, ties to even, in the subnormal range too, and saturates:
- * what is too large, infinity included, becomes the largest finite code.
+ * Decoding is in half.h.  Encoding rounds to nearest, ties to even, in the subnormal range
+ * too, and saturates: what is too large, infinity included, becomes the largest finite code.
  */
 #include "lib/base/half.h"
-
-float lqi_e4m3_to_f32(uint8_t code)
-{
-    uint32_t sign = (uint32_t)(code & 0x80) << 24, a = code & 0x7f;
-
-    if (a == 0x7f)
-        return lqi_bits_float(sign | 0x7fc00000);
-    if (a >= 8)                                   /* normal: move the fields, rebias */
-        return lqi_bits_float(sign | ((a << 20) + (120u << 23)));
-    return lqi_bits_float(sign | lqi_float_bits((float)a * 0x1p-9f));
-}
-
-/* E5M2 is the upper byte of an f16. */
-float lqi_e5m2_to_f32(uint8_t code)
-{
-    return lqi_f16_to_f32((uint16_t)(code << 8));
-}
 
 /* Magnitude 'a' (f32 bits, no NaN) to 'man' mantissa bits with exponent bias 'bias'. */
 static uint32_t encode(uint32_t a, unsigned man, unsigned bias, uint32_t largest)

@@ -63,10 +63,24 @@ static inline uint16_t lqi_f32_to_bf16(float f)
 
 /* OCP E4M3FN and E5M2; see fp8.c.  The encoders saturate: finite overflow and
  * infinities give the largest finite code, NaN a NaN code. */
-float   lqi_e4m3_to_f32(uint8_t code);
 uint8_t lqi_f32_to_e4m3(float f);
-float   lqi_e5m2_to_f32(uint8_t code);
 uint8_t lqi_f32_to_e5m2(float f);
+
+static inline float lqi_e4m3_to_f32(uint8_t code)
+{
+    uint32_t sign = (uint32_t)(code & 0x80) << 24, a = code & 0x7f;
+    uint32_t normal = (a << 20) + (120u << 23);           /* fields moved, rebiased */
+    uint32_t small = lqi_float_bits((float)(int32_t)a * 0x1p-9f);
+    uint32_t bits = a == 0x7f ? 0x7fc00000 : a >= 8 ? normal : small;
+
+    return lqi_bits_float(sign | bits);
+}
+
+/* E5M2 is the upper byte of an f16. */
+static inline float lqi_e5m2_to_f32(uint8_t code)
+{
+    return lqi_f16_to_f32((uint16_t)(code << 8));
+}
 
 /* 2^(code - 127); 255 is NaN. */
 static inline float lqi_e8m0_to_f32(uint8_t code)

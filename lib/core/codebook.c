@@ -55,6 +55,8 @@ lq_status lq_codebook_create(const lq_ctx *ctx, const float *values, size_t coun
 {
     if (!ctx || !values || !codebook)
         return lqi_fail(error, LQ_ERR_ARG, NULL, "lq_codebook_create: NULL argument");
+    if ((uintptr_t)values % sizeof *values)
+        return lqi_fail(error, LQ_ERR_ALIGN, NULL, "the codebook's values are not aligned");
     if (count < 2 || count > 256)
         return lqi_fail(error, LQ_ERR_ARG, NULL, "a codebook has 2 to 256 values, not %llu",
                         (unsigned long long)count);
@@ -187,6 +189,8 @@ lq_status lq_codebook_nearest(const lq_codebook *codebook, const float *x, size_
 {
     if (!codebook || (n && (!x || !codes)))
         return LQ_ERR_ARG;
+    if ((uintptr_t)x % sizeof *x)
+        return LQ_ERR_ALIGN;
     for (size_t i = 0; i < n; i++)
         codes[i] = nearest(codebook, x[i] == x[i] ? x[i] : 0.0f);
     return LQ_OK;

@@ -324,6 +324,8 @@ lq_status lq_scales_decode(const lq_scales *scales, uint64_t first, uint64_t n,
 {
     if (!scales || (n && !values) || first > scales->n || n > scales->n - first)
         return LQ_ERR_ARG;
+    if ((uintptr_t)values % sizeof *values)
+        return LQ_ERR_ALIGN;
     for (uint64_t i = 0; i < n; i++) {
         uint64_t k = first + i;
         values[i] = scales->block ? scale2_decode(scales->codes[k],
