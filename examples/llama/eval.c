@@ -169,7 +169,7 @@ static summary summarize(tally *t, int with_reference)
 static void print_json(const tally *t, const summary *s, const weight_stats *w,
                        int with_reference)
 {
-    printf("{\"tokens\": %llu, \"windows\": %llu, \"nll\": %.9f, \"perplexity\": %.9f",
+    printf("{\"tokens\": %llu, \"windows\": %llu, \"nll\": %.17g, \"perplexity\": %.9f",
            (unsigned long long)t->count, (unsigned long long)t->windows, s->nll, exp(s->nll));
     printf(", \"spec\": \"%s\", \"weights\": %llu, \"bits_per_weight\": %.6f", w->spec,
            (unsigned long long)w->weights, 8.0 * (double)w->bytes / (double)w->weights);

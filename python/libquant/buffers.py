@@ -81,7 +81,9 @@ class Address:
         self.ptr = ctypes.c_void_p(ctypes.addressof(self._keep))
 
     def floats(self):
-        return ctypes.cast(self.ptr, ctypes.POINTER(ctypes.c_float))
+        pointer = ctypes.cast(self.ptr, ctypes.POINTER(ctypes.c_float))
+        pointer.owner = self  # the memory lives as long as the pointer
+        return pointer
 
 
 class _Buffer(ctypes.Structure):

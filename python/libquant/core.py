@@ -167,9 +167,8 @@ class Spec:
         self.raw = native.lq_spec()
         self.codebook = codebook
         error = new_error()
-        if text is None:
-            lib.lq_spec_init(byref(self.raw))
-        else:
+        lib.lq_spec_init(byref(self.raw))
+        if text is not None:
             check(lib.lq_spec_parse(str(text).encode(), byref(self.raw), byref(error)),
                   error)
         for field, value in fields.items():
