@@ -282,10 +282,9 @@ static int lies_before(const void *context, uint64_t b, uint64_t a)
 
 static lq_status check_order(const header *h, const uint64_t *order, uint64_t n)
 {
-    const lqi_entry *entries = h->file->entries + h->first_entry;
     uint64_t at = h->data;
     for (uint64_t i = 0; i < n; i++) {
-        const lqi_entry *e = &entries[order[i]];
+        const lqi_entry *e = &h->file->entries[h->first_entry + order[i]];
         if (e->offset != at)
             return fail(h, LQ_ERR_CORRUPT, e->name, e->offset,
                         e->offset < at ? "the data overlaps another tensor's"

@@ -78,8 +78,8 @@ static void compare(const char *text, size_t bytes)
 }
 
 static const char *const documents[] = {
-    "{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"F32\",\"shape\":[2,3],"
-        "\"data_offsets\":[0,24]}}  ",
+    ("{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"F32\",\"shape\":[2,3],"
+     "\"data_offsets\":[0,24]}}  "),
     "{\"metadata\": {\"total_size\": 123},\n \"weight_map\": {\"a\": \"b\", \"c\": \"d\"}}\r\n",
     "[1, -2.5e+10, 0, 0.125E-3, true, false, null, \"\", [], {}, [[{}]]]",
     "\"\\u0041\\ud83d\\ude00\\n\\t\\\\\\/\\\"\\b\\f\\r caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\"",
