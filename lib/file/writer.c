@@ -166,7 +166,7 @@ static lq_status check_key(const lq_writer *w, const lqi_key *key)
     size_t n = strlen(key->key);
 
     if (w->begun || n == 0 || n > KEY_BYTES || !lqi_utf8_valid(key->key, n) ||
-        own_key(key->key) || (!key->is_array && key->count != 1))
+        own_key(key->key))
         return LQ_ERR_ARG;
     if (key->type != LQ_META_STRING && lqi_meta_bytes(key->type) == 0)
         return LQ_ERR_ARG;
@@ -283,7 +283,7 @@ lq_status lq_writer_meta(lq_writer *writer, const char *key, lq_meta_type type,
     lqi_key k = { .type = type, .is_array = is_array, .count = count };
 
     if (!writer || !key || (!data && count) || (is_array & ~1) || writer->begun ||
-        count > COUNT_MAX)
+        count > COUNT_MAX || (!is_array && count != 1))
         return LQ_ERR_ARG;
     k.key = lqi_arena_text(&writer->arena, key, strlen(key));
     if (!k.key)
