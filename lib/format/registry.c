@@ -63,7 +63,10 @@ int lqi_format_index(const lqi_format *format)
 
 void lq_format_info_init(lq_format_info *info)
 {
-    *info = (lq_format_info)LQ_FORMAT_INFO_INIT;
+    const lq_format_info init = LQ_FORMAT_INFO_INIT;
+
+    if (info)
+        *info = init;
 }
 
 /* Write what the caller's struct has room for; a longer one keeps its unknown tail. */

@@ -85,8 +85,10 @@ static void test_random_bytes(void **state)
 /* Numbers of every kind, in the mixtures that 'mix' selects. */
 static float odd_number(uint64_t *seed, uint32_t mix)
 {
-    static const float odd[] = { 0.0f, -0.0f, 1e-45f, -1e-40f, 1e-38f, 1e-30f, -1e-20f, 1e-16f,
-                                 1e16f, -1e19f, 1e25f, 3e38f, -3e38f, INFINITY, -INFINITY, NAN };
+    static const float odd[] = {
+        0.0f, -0.0f, 1e-45f, -1e-40f, 1e-38f, 1e-30f, -1e-20f, 1e-16f,
+        1e16f, -1e19f, 1e25f, 3e38f, -3e38f, INFINITY, -INFINITY, NAN,
+    };
     uint32_t bits = random_bits(seed);
 
     if (mix == 31)
@@ -218,8 +220,8 @@ static void test_q8_0_halves(void **state)
 static void test_zero(void **state)
 {
     static const struct { const char *name; int weighted; uint8_t last; } cases[] = {
-        { "q8_0", 0, 0 }, { "q4_0", 0, 0x88 }, { "q4_0", 1, 0 }, { "q4_k", 0, 0 }, { "q4_k", 1, 0 },
-        { "q6_k", 0, 0 }, { "q6_k", 1, 0 }, { "f32", 0, 0 }, { "f16", 0, 0 }, { "bf16", 1, 0 },
+        { "f32", 0, 0 },  { "f16", 0, 0 },  { "bf16", 1, 0 }, { "q8_0", 0, 0 }, { "q4_0", 0, 0x88 },
+        { "q4_0", 1, 0 }, { "q4_k", 0, 0 }, { "q4_k", 1, 0 }, { "q6_k", 0, 0 }, { "q6_k", 1, 0 },
     };
     float x[LQI_BLOCK_MAX] = { 0 }, y[LQI_BLOCK_MAX], imp[LQI_BLOCK_MAX];
     uint8_t block[4 * LQI_BLOCK_MAX];
@@ -284,8 +286,8 @@ static void test_quality(void **state)
     for (size_t c = 0; c < sizeof table / sizeof *table; c++) {
         const quality *q = &table[c];
         double rms = relative_error(lqi_format_by_name(q->name), q->weighted ? imp : NULL);
-        print_message("%s%s: relative RMS error %.5f\n", q->name, q->weighted ? " weighted" : "",
-                      rms);
+        const char *how = q->weighted ? " weighted" : "";
+        print_message("%s%s: relative RMS error %.5f\n", q->name, how, rms);
         assert_true(rms <= q->most && rms >= q->least);
     }
 }

@@ -75,8 +75,10 @@ static void test_public(void **state)
     for (size_t i = 0; i < lq_format_count(); i++) {
         assert_int_equal(lq_format_at(i, &info), LQ_OK);
         assert_int_equal(info.struct_size, sizeof info);
-        assert_true(info.default_spec && !strncmp(info.default_spec, info.name, strlen(info.name)));
-        assert_true(info.storage == LQ_BLOCKED || (info.block_len == 1 && info.block_bytes == 0));
+        assert_non_null(info.default_spec);
+        assert_memory_equal(info.default_spec, info.name, strlen(info.name));
+        if (info.storage == LQ_PLANAR)
+            assert_true(info.block_len == 1 && info.block_bytes == 0);
         assert_int_equal(lq_format_get(info.id, &other), LQ_OK);
         assert_memory_equal(&info, &other, sizeof info);
         assert_int_equal(lq_format_find(info.name, &other), LQ_OK);

@@ -50,7 +50,8 @@ static void encode_block(const lqi_format *f, const lqi_fit *in, uint8_t *out)
     f->pack(&param, codes, out);
 }
 
-void encode_row(const lqi_format *f, const float *x, const float *imp, size_t cols, uint8_t *out)
+void encode_row(const lqi_format *f, const float *x, const float *imp, size_t cols,
+                uint8_t *out)
 {
     lqi_fit in = { .n = f->block_len };
 

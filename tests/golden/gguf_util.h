@@ -18,7 +18,8 @@ typedef union block_param {
 uint8_t *read_data(const char *name, size_t *bytes);
 
 /* A row, block by block, as the core does it: encode, or fit, round and pack. */
-void encode_row(const lqi_format *f, const float *x, const float *imp, size_t cols, uint8_t *out);
+void encode_row(const lqi_format *f, const float *x, const float *imp, size_t cols,
+                uint8_t *out);
 
 /* A row of whole blocks by unpack and value. */
 void value_row(const lqi_format *f, const uint8_t *in, size_t cols, float *y);
