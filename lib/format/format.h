@@ -68,6 +68,7 @@ typedef struct lqi_format {
     uint8_t     order;         /* planar: of codes in a byte */
     uint8_t     unit;
     uint8_t     strip_rows;    /* rows encoded together, 1 for all so far */
+    float       max_abs;       /* larger magnitudes cannot be encoded; 0: check says it */
     uint8_t     row_ms;        /* fit wants lqi_fit.row_ms when there are importances */
     lqi_decoder decoder;
     int16_t     gguf;          /* type number, -1: none */
@@ -131,6 +132,10 @@ void lqi_codes_read(const uint8_t *codes, unsigned bits, unsigned order, uint64_
                     size_t n, uint32_t *out);
 void lqi_codes_write(uint8_t *codes, unsigned bits, unsigned order, uint64_t first,
                      size_t n, const uint32_t *in);
+
+/* After the last of n codes of a flat tensor: the rest of its byte gets codes of 0.0, as far
+ * as whole ones fit (bitsandbytes' padding). */
+void lqi_codes_pad(const lqi_format *format, const lq_spec *spec, uint8_t *codes, uint64_t n);
 
 /* Bits per code, and the value table (NULL: not a table format), of a complete spec. */
 unsigned     lqi_spec_bits(const lqi_format *format, const lq_spec *spec);

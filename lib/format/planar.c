@@ -96,6 +96,21 @@ void lqi_codes_write(uint8_t *codes, unsigned bits, unsigned order, uint64_t fir
         write_bits(codes, bits, first, n, in);
 }
 
+void lqi_codes_pad(const lqi_format *format, const lq_spec *spec, uint8_t *codes, uint64_t n)
+{
+    const float nothing = 0;
+    const lqi_group group = { 1, 0 };
+    lqi_fit in = { .spec = spec, .x = &nothing, .n = 1, .partial = 1 };
+    unsigned bits = lqi_spec_bits(format, spec), used = (unsigned)(n % 8) * bits % 8;
+    uint32_t code;
+
+    if (used == 0)
+        return;
+    format->round(&in, &group, &code);
+    for (; used + bits <= 8; used += bits)
+        lqi_codes_write(codes, bits, format->order, n++, 1, &code);
+}
+
 /* -------------------------------------------------------------------- specs */
 
 unsigned lqi_spec_bits(const lqi_format *format, const lq_spec *spec)

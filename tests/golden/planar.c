@@ -88,28 +88,14 @@ static void encode_group(planar *p, const float *x, size_t gr, size_t gc)
     free(codes);
 }
 
-/* Bits after the last code hold the code of 0.0, as far as a whole code fits. */
-static void pad_rows(planar *p)
-{
-    const lqi_format *f = lqi_format_by_id(p->spec.format);
-    const float nothing = 0;
-    lqi_fit in = { .spec = &p->spec, .x = &nothing, .n = 1, .partial = 1 };
-    lqi_group group = { 1, 0 };
-    uint32_t code;
-
-    if (f->bits != 4 || p->cols % 2 == 0)
-        return;
-    f->round(&in, &group, &code);
-    for (size_t r = 0; r < p->rows; r++)
-        lqi_codes_write(p->codes + r * p->row_bytes, 4, f->order, p->cols, 1, &code);
-}
-
 void planar_encode(planar *p, const float *x)
 {
-    pad_rows(p);
     for (size_t r = 0; r * p->group_rows < p->rows; r++)
         for (size_t c = 0; c < p->row_groups; c++)
             encode_group(p, x, r, c);
+    for (size_t r = 0; r < p->rows; r++)
+        lqi_codes_pad(lqi_format_by_id(p->spec.format), &p->spec, p->codes + r * p->row_bytes,
+                      p->cols);
 }
 
 void planar_decode(const planar *p, float *y)

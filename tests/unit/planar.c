@@ -55,6 +55,35 @@ static void test_codes(void **state)
     check_codes(4, LQI_HIGH_FIRST);
 }
 
+/* NF4's 0.0 is code 7; bits before the last code and after whole codes stay. */
+static void test_pad(void **state)
+{
+    lq_ctx *ctx = test_ctx(LQ_LEVEL_REF, 1);
+    const float values[4] = { -1, 0.5f, 0, 1 };      /* 0.0 is code 2 */
+    uint8_t bytes[2] = { 0xa0, 0xff }, three[1] = { 0 };
+    lq_spec spec = LQ_SPEC_INIT;
+    lq_codebook *book;
+
+    (void)state;
+    spec.format = LQ_FORMAT_NF4;
+    lqi_codes_pad(lqi_format_by_id(spec.format), &spec, bytes, 1);
+    assert_int_equal(bytes[0], 0xa7);
+    lqi_codes_pad(lqi_format_by_id(spec.format), &spec, bytes, 2);
+    assert_int_equal(bytes[1], 0xff);
+    spec.format = LQ_FORMAT_CODEBOOK;
+    assert_int_equal(lq_codebook_create(ctx, values, 4, &book, NULL), LQ_OK);
+    spec.codebook = book;
+    lqi_codes_pad(lqi_format_by_id(spec.format), &spec, bytes + 1, 1);
+    assert_int_equal(bytes[1], 0xab);
+    lq_codebook_destroy(book);
+    assert_int_equal(lq_codebook_normal(ctx, 5, &book, NULL), LQ_OK);   /* 3 bits, 0.0: 2 */
+    spec.codebook = book;
+    lqi_codes_pad(lqi_format_by_id(spec.format), &spec, three, 1);
+    assert_int_equal(three[0], 2 << 3);
+    lq_codebook_destroy(book);
+    lq_ctx_destroy(ctx);
+}
+
 /* ------------------------------------------------------------------- groups */
 
 /* Fit (scale stored as 'type') and round n values as one group; decode to y. */
@@ -305,7 +334,8 @@ static void test_decode(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codes),   cmocka_unit_test(test_subnormal),
+        cmocka_unit_test(test_codes),   cmocka_unit_test(test_pad),
+        cmocka_unit_test(test_subnormal),
         cmocka_unit_test(test_partial), cmocka_unit_test(test_int4),
         cmocka_unit_test(test_int8),    cmocka_unit_test(test_zero_group),
         cmocka_unit_test(test_wild),    cmocka_unit_test(test_fp8_nan),
