@@ -91,7 +91,8 @@ static int check_choice(conversion *c, const lq_weight *w, const lq_choice *choi
 
     if (choice->action != LQ_ENCODE || !w->spec)
         return 0;
-    if (!spec_is_float(w->spec) && !lq_spec_equal(w->spec, &choice->spec)
+    if (!spec_is_float(w->spec) && !spec_is_float(&choice->spec)
+        && !lq_spec_equal(w->spec, &choice->spec)
         && !c->opts.allow_requantize) {
         lq_spec_print(w->spec, text, sizeof text);
         return fail_usage(c->t, "%s is quantized already (%s); start from the original, or "

@@ -150,6 +150,7 @@ int model_open(tool *t, const args *a, model *m)
     lq_error error = LQ_ERROR_INIT;
 
     memset(m, 0, sizeof *m);
+    lq_spec_init(&m->source);
     lq_spec_parse("bf16", &m->source, NULL);
     if (!params == !a->positional_count)
         return fail_usage(t, params ? "a model and --params contradict each other"
