@@ -23,6 +23,7 @@
  * sub-block with a NaN, an infinity or a number whose square overflows (1e19 and more)
  * has no scale: it becomes zero, and nothing in the bytes tells.  With importances, and
  * with numbers that large throughout, d may be infinite or NaN, which check reports.
+ * max_abs, the largest number that a block can hold, lets the core refuse all of these.
  *
  * Source of truth: ggml's generic C.
  */
@@ -173,8 +174,8 @@ static void value(const lq_spec *spec, const void *param, const uint32_t *codes,
 }
 
 /* 32 weights with two scales: four low bits at 'low_shift', two high ones. */
-static inline void decode_32(const uint8_t *ql, int low_shift, const uint8_t *qh, int high_shift,
-                             const float *scale, float *y)
+static inline void decode_32(const uint8_t *ql, int low_shift, const uint8_t *qh,
+                             int high_shift, const float *scale, float *y)
 {
     for (int i = 0; i < 32; i++) {
         int q = (ql[i] >> low_shift & 15) | (qh[i] >> high_shift & 3) << 4;
@@ -213,6 +214,7 @@ const lqi_format lqi_format_q6_k = {
     .bits        = 6,
     .unit        = 1,
     .strip_rows  = 1,
+    .max_abs     = 65504.0f * 128 * 32,
     .gguf        = 14,
     .param_bytes = sizeof(q6_k_param),
     .check = check, .fit = fit, .round = round_codes, .value = value,

@@ -220,8 +220,9 @@ static void test_q8_0_halves(void **state)
 static void test_zero(void **state)
 {
     static const struct { const char *name; int weighted; uint8_t last; } cases[] = {
-        { "f32", 0, 0 },  { "f16", 0, 0 },  { "bf16", 1, 0 }, { "q8_0", 0, 0 }, { "q4_0", 0, 0x88 },
-        { "q4_0", 1, 0 }, { "q4_k", 0, 0 }, { "q4_k", 1, 0 }, { "q6_k", 0, 0 }, { "q6_k", 1, 0 },
+        { "f32", 0, 0 },  { "f16", 0, 0 },     { "bf16", 1, 0 }, { "q8_0", 0, 0 },
+        { "q4_0", 1, 0 }, { "q4_0", 0, 0x88 }, { "q4_k", 0, 0 }, { "q4_k", 1, 0 },
+        { "q6_k", 0, 0 }, { "q6_k", 1, 0 },
     };
     float x[LQI_BLOCK_MAX] = { 0 }, y[LQI_BLOCK_MAX], imp[LQI_BLOCK_MAX];
     uint8_t block[4 * LQI_BLOCK_MAX];
