@@ -172,6 +172,7 @@ lq_status lqi_opts_read(void *dst, size_t known, const void *src)
         if (((const unsigned char *)src)[i])
             return LQ_ERR_UNSUPPORTED;
     memcpy(dst, src, given < known ? given : known);
+    memcpy(dst, &known, sizeof known);   /* from here on the struct is complete */
     return LQ_OK;
 }
 

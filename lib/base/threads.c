@@ -144,9 +144,9 @@ void lqi_pool_destroy(lqi_pool *pool)
         publish(pool);
         for (uint32_t i = 0; i < pool->worker_count; i++)
             pthread_join(pool->workers[i], NULL);
+        pthread_cond_destroy(&pool->wake);      /* in a forked child it would wait for */
+        pthread_mutex_destroy(&pool->mutex);    /* sleepers that are not there */
     }
-    pthread_cond_destroy(&pool->wake);
-    pthread_mutex_destroy(&pool->mutex);
     lqi_free(&pool->allocator, pool->workers);
     lqi_free(&pool->allocator, pool);
 }

@@ -52,6 +52,15 @@ static void encode_block(const lqi_format *f, const lqi_fit *in, uint8_t *block)
     f->pack(param, codes, block);
 }
 
+static int too_large(const lqi_format *f, const float *x, size_t n)
+{
+    float most = 0;
+
+    for (size_t i = 0; i < n && f->max_abs > 0; i++)
+        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    return most > f->max_abs;
+}
+
 lq_status lqi_encode_blocks(const lqi_geometry *g, const lqi_values *v, const float *imp,
                             uint8_t *row)
 {
@@ -75,7 +84,8 @@ lq_status lqi_encode_blocks(const lqi_geometry *g, const lqi_values *v, const fl
             in.imp = w;
         }
         encode_block(f, &in, block);
-        if (v->nonfinite != LQ_NONFINITE_PROPAGATE && f->check && f->check(block))
+        if (v->nonfinite != LQ_NONFINITE_PROPAGATE &&
+            (too_large(f, x, n) || (f->check && f->check(block))))
             return LQ_ERR_NUMERIC;   /* a scale does not fit its type */
     }
     return status;

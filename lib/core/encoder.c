@@ -385,12 +385,12 @@ static lq_status begin_expert(lq_encoder *e, uint64_t outer)
         lqi_store32(index, (uint32_t)(c / g->group_cols));
         status = emit(e, LQ_PLANE_GIDX, index, sizeof index);
     }
-    for (uint64_t c = 0; c < g->row_groups && e->whole && !status; c++)
+    for (uint64_t c = 0; c < g->groups && e->whole && !status; c++)
         status = lqi_group_fit(g, e->lo[outer * g->row_groups + c],
                                e->hi[outer * g->row_groups + c], e->opts.nonfinite,
                                &e->groups[c]);
     if (e->whole && !status)
-        status = emit_groups(e, g->row_groups, outer);
+        status = emit_groups(e, g->groups, outer);
     return status;
 }
 

@@ -116,7 +116,8 @@ lq_status lq_spec_complete(lq_spec *spec, lq_error *error)
     }
     if (status)
         return status;
-    memcpy(spec, &s, lqi_min(spec->struct_size, sizeof s));
+    s.struct_size = spec->struct_size;   /* the caller's, older or newer than ours */
+    memcpy(spec, &s, (size_t)lqi_min(s.struct_size, sizeof s));
     return LQ_OK;
 }
 
