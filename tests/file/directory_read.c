@@ -164,7 +164,9 @@ static void contradictions(void **state)
 static void total_size(void **state)
 {
     static const char *const other[] = { "11", "13", "0" };
-    static const char *const ignored[] = { "12.0", "\"x\"", "null", "-1", "{}", "[12]", "\"13\"" };
+    static const char *const ignored[] = {
+        "12.0", "\"x\"", "null", "-1", "{}", "[12]", "\"13\""
+    };
     char text[512];
     (void)state;
     put_two_shards();
@@ -218,8 +220,10 @@ static void bad_index(void **state)
         "{\"weight_map\":{\"a\":[\"s2\"]}}", "{\"weight_map\":{\"a\":{}}}",
         "{\"weight_map\":{\"a\":\"s2\",}}", "{\"weight_map\":{\"a\":\"s2\"}",
         "{\"weight_map\":{\"a\":\"s2\"}}}", "{\"weight_map\":{\"a\":\"s2\\u0000\"}}",
-        "{\"weight_map\":{\"\\ud800\":\"s2\"}}", "{\"metadata\":1,\"weight_map\":{\"a\":\"s2\"}}",
-        "{\"metadata\":[],\"weight_map\":{\"a\":\"s2\"}}", "\xef\xbb\xbf{\"weight_map\":{\"a\":\"s2\"}}",
+        "{\"weight_map\":{\"\\ud800\":\"s2\"}}",
+        "{\"metadata\":1,\"weight_map\":{\"a\":\"s2\"}}",
+        "{\"metadata\":[],\"weight_map\":{\"a\":\"s2\"}}",
+        "\xef\xbb\xbf{\"weight_map\":{\"a\":\"s2\"}}",
         "{\"weight_map\":{\"a\":\"s2\"},\"more\":}", "{\"weight_map\":{\"a\":\"s2\"},\"x\":01}"
     };
     (void)state;
@@ -280,7 +284,8 @@ static void shard_metadata(void **state)
     static const char text[] =
         "{\"__metadata__\":{\"format\":\"np\",\"own\":\"1\"},"
         "\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}";
-    static const char twice[] = "{\"__metadata__\":{\"format\":\"pt\",\"own\":\"1\",\"own\":\"1\"}}";
+    static const char twice[] =
+        "{\"__metadata__\":{\"format\":\"pt\",\"own\":\"1\",\"own\":\"1\"}}";
     lq_file *file = NULL;
     lq_error error;
     uint64_t bytes;

@@ -167,8 +167,12 @@ static void dtypes(void **state)
 /* S11 to S18, S22, S23. */
 static void tensors(void **state)
 {
-    static const struct { const char *header; uint64_t data; lq_status status; const char *name; }
-    cases[] = {
+    static const struct {
+        const char *header;
+        uint64_t    data;
+        lq_status   status;
+        const char *name;
+    } cases[] = {
         { "{\"a\":" ENTRY("U8", "1", "0", "1") ",\"a\":" ENTRY("U8", "1", "1", "2") "}", 2,
           LQ_ERR_DUPLICATE, "a" },
         { "{\"a\":" ENTRY("U8", "1", "0", "1") ",\"\\u0061\":" ENTRY("U8", "1", "1", "2") "}",
@@ -189,7 +193,8 @@ static void tensors(void **state)
         { "{\"a\":{\"shape\":[1],\"data_offsets\":[0,1]}}", 1, LQ_ERR_FORMAT, "a" },
         { "{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,1]}}", 1, LQ_ERR_FORMAT, "a" },
         { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, LQ_ERR_FORMAT, "a" },
-        { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[]}}", 1, LQ_ERR_FORMAT, "a" },
+        { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[]}}", 1, LQ_ERR_FORMAT,
+          "a" },
         { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}}", 1, LQ_ERR_FORMAT,
           "a" },
         { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1,1]}}", 1, LQ_ERR_FORMAT,

@@ -31,7 +31,8 @@ static void every_type(void **state)
             uint64_t bytes;
             unsigned size = 6 * types[i].bytes;
             int n = snprintf(header, sizeof header,
-                             "{\"a\":{\"dtype\":\"%s\",\"shape\":[2,3],\"data_offsets\":[0,%u]}}%*s",
+                             "{\"a\":{\"dtype\":\"%s\",\"shape\":[2,3],"
+                             "\"data_offsets\":[0,%u]}}%*s",
                              types[i].name, size, pad, "");
             uint8_t *data = image(header, (uint64_t)n, size, &bytes);
             counting c = { 0, 0, -1 };

@@ -17,6 +17,9 @@
 #include "tests/file/parse.h"
 #include "tests/file/pattern.h"
 
+static const lq_container containers[] = {
+    LQ_CONTAINER_SAFETENSORS, LQ_CONTAINER_DIRECTORY
+};
 static folder here;
 static lq_ctx *ctx;
 
@@ -156,7 +159,6 @@ static void directories(void **state)
 
 static void no_tensors(void **state)
 {
-    static const lq_container containers[] = { LQ_CONTAINER_SAFETENSORS, LQ_CONTAINER_DIRECTORY };
     (void)state;
     for (int i = 0; i < 2; i++) {
         const char *path = folder_path(&here, i ? "d" : "f.safetensors");
@@ -215,7 +217,6 @@ static void refusals(void **state)
 
 static void memory_runs_out(void **state)
 {
-    static const lq_container containers[] = { LQ_CONTAINER_SAFETENSORS, LQ_CONTAINER_DIRECTORY };
     (void)state;
     for (int i = 0; i < 2; i++) {
         lq_status status = LQ_ERR_NOMEM;
