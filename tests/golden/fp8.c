@@ -82,7 +82,8 @@ static void matrix_case(lq_format format, size_t group_rows, size_t group_cols,
                         const char *codes, const char *scales)
 {
     const size_t rows = 144, cols = 168;
-    size_t groups = (rows + group_rows - 1) / group_rows * ((cols + group_cols - 1) / group_cols);
+    size_t groups = (rows + group_rows - 1) / group_rows;
+    groups *= (cols + group_cols - 1) / group_cols;
     float *y = malloc(rows * cols * sizeof *y);
     planar p;
 
