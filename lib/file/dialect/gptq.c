@@ -27,7 +27,7 @@ typedef struct model {
     int      sym, desc_act;                     /* -1: not said */
     int32_t  version;                           /* 0: not said */
     uint64_t in, out, groups, group;
-    int      permuted;
+    int      permuted, symmetric;               /* symmetric: zero points tell nothing */
 } model;
 
 /* ------------------------------------------------------------------- config */
@@ -217,6 +217,7 @@ static lq_status find_version(lqi_scan *scan, model *m)
     lqi_free(lqi_ctx_allocator(scan->cp->ctx), memory);
     if (seen)
         m->version = seen;
+    m->symmetric = seen && m->sym == 1;
     if (!m->version)
         return lqi_scan_fail(scan, m->qzeros, LQ_ERR_UNSUPPORTED,
                              "no config, and the zero points do not tell version 1 from 2");
@@ -260,8 +261,8 @@ static lq_status build(lqi_scan *scan, const model *m)
     w->dims[1] = m->in;
     if (m->group != m->in)
         snprintf(group, sizeof group, "g%u", (unsigned)m->group);
-    snprintf(spec, sizeof spec, "int%u:%s:zp%s:f16", (unsigned)m->bits, group,
-             m->permuted ? ":gidx" : "");
+    snprintf(spec, sizeof spec, "int%u:%s%s%s:f16", (unsigned)m->bits, group,
+             m->symmetric ? "" : ":zp", m->permuted ? ":gidx" : "");
     return lqi_scan_finish(scan, w, spec);
 }
 
@@ -306,13 +307,52 @@ static lq_status read_array(const lq_checkpoint *cp, const lqi_weight *w, int pa
     return lqi_tensor_bytes(cp->ctx, cp->file, p->tensor, memory, error);
 }
 
+/* Planes to import to; symmetric specs have no zeros, but the arrays do: *zeros is memory
+ * for them. */
+static lq_status import_rows(const lq_checkpoint *cp, const lqi_weight *w, lq_spec *spec,
+                             lq_rows *rows, void **zeros)
+{
+    uint64_t bytes = 0;
+    lq_status st = LQ_OK;
+
+    *spec = w->spec;
+    rows->spec = spec;
+    rows->rows = w->shape.rows;
+    rows->cols = w->shape.cols;
+    if (spec->zeros == LQ_ZEROS_INT)
+        return LQ_OK;
+    spec->zeros = LQ_ZEROS_INT;
+    st = lq_plane_bytes(spec, LQ_PLANE_ZEROS, &w->shape, &bytes);
+    if (st)
+        return st;
+    *zeros = lqi_alloc(lqi_ctx_allocator(cp->ctx), bytes);
+    rows->plane[LQ_PLANE_ZEROS] = *zeros;
+    return *zeros ? LQ_OK : LQ_ERR_NOMEM;
+}
+
+static lq_status import_arrays(const lq_checkpoint *cp, const lqi_weight *w,
+                               const lq_gptq *gptq, void *const plane[LQ_PLANES],
+                               lq_error *error)
+{
+    lqi_where where = { lq_file_path(cp->file), w->name, LQ_NO_OFFSET };
+    lq_rows rows = LQ_ROWS_INIT;
+    lq_spec spec = LQ_SPEC_INIT;
+    void *zeros = NULL;
+    lq_status st;
+
+    memcpy(rows.plane, plane, sizeof rows.plane);
+    st = import_rows(cp, w, &spec, &rows, &zeros);
+    if (!st)
+        st = lq_gptq_import(gptq, &rows);
+    lqi_free(lqi_ctx_allocator(cp->ctx), zeros);
+    return st ? lqi_fail(error, st, &where, "%s", lq_status_text(st)) : LQ_OK;
+}
+
 static lq_status import(const lq_checkpoint *cp, const lqi_weight *w,
                         void *const plane[LQ_PLANES], lq_error *error)
 {
     const lq_allocator *a = lqi_ctx_allocator(cp->ctx);
-    lqi_where where = { lq_file_path(cp->file), w->name, LQ_NO_OFFSET };
     lq_gptq gptq = LQ_GPTQ_INIT;
-    lq_rows rows = LQ_ROWS_INIT;
     lq_status st;
 
     gptq.version = (int32_t)w->variant;
@@ -323,15 +363,8 @@ static lq_status import(const lq_checkpoint *cp, const lqi_weight *w,
         st = read_array(cp, w, SCALES, &gptq.scales, &gptq.scales_bytes, error);
     if (!st)
         st = read_array(cp, w, G_IDX, &gptq.g_idx, &gptq.g_idx_bytes, error);
-    rows.spec = &w->spec;
-    rows.rows = w->shape.rows;
-    rows.cols = w->shape.cols;
-    memcpy(rows.plane, plane, sizeof rows.plane);
-    if (!st) {
-        st = lq_gptq_import(&gptq, &rows);
-        if (st)
-            lqi_fail(error, st, &where, "%s", lq_status_text(st));
-    }
+    if (!st)
+        st = import_arrays(cp, w, &gptq, plane, error);
     lqi_free(a, gptq.qweight);
     lqi_free(a, gptq.qzeros);
     lqi_free(a, gptq.scales);
