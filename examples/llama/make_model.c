@@ -195,7 +195,7 @@ static void write_model(lq_ctx *ctx, const char *path, const sizes *s, uint64_t 
 
 int main(int argc, char **argv)
 {
-    sizes s = { 256, 688, 2, 8, 4, 512, 256 };
+    sizes s = { 256, 768, 2, 8, 4, 512, 256 };
     lq_error error = LQ_ERROR_INIT;
     lq_ctx *ctx = NULL;
 
