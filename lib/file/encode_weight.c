@@ -251,6 +251,8 @@ static uint64_t strip_rows(const lq_shape *shape, const lq_spec *spec)
     uint64_t step = spec->group_rows > 1 && spec->group_rows != LQ_GROUP_ALL
                         ? spec->group_rows : 1;
 
+    if (!shape->cols)       /* nothing to read, however many rows */
+        return shape->rows ? shape->rows : 1;
     n = n > step ? n - n % step : step;
     return lqi_min(n, shape->rows ? shape->rows : 1);
 }

@@ -143,7 +143,7 @@ static void gptq_tensors(void **state)
     assert_int_equal(try(config, t, GPTQ_COUNT), LQ_ERR_SHAPE);
     gptq(t);
     t[QZEROS].dims[1] = 3;
-    assert_int_equal(try(config, t, GPTQ_COUNT), LQ_ERR_SHAPE);
+    assert_int_equal(try(config, t, GPTQ_COUNT), LQ_ERR_MISMATCH);
     gptq(t);
     t[QWEIGHT].dtype = LQ_F32;
     t[QWEIGHT].data = floats;
