@@ -12,12 +12,11 @@
 
 /* ------------------------------------------------------------------- spans */
 
-static void read_zeros(const lqi_geometry *g, const uint8_t *zeros, uint64_t first, size_t n,
+static void read_zeros(const uint8_t *zeros, uint64_t first, size_t n,
                        float *out)
 {
     for (size_t i = 0; i < n; i++)
-        out[i] = g->format->zero_signed ? (float)(int8_t)zeros[first + i]
-                                        : (float)zeros[first + i];
+        out[i] = zeros[first + i];
 }
 
 static lqi_run run_of_row(const lqi_geometry *g, const lq_rows *rows, uint64_t row)
@@ -49,7 +48,7 @@ static void decode_groups(const lq_ctx *ctx, const lqi_geometry *g, const lq_row
         size_t groups = (size_t)((in_group + count - 1) / g->group_cols + 1);
         lqi_scales_read(g->spec, rows->plane, base + group, groups, scale);
         if (run.zero)
-            read_zeros(g, rows->plane[LQ_PLANE_ZEROS], base + group, groups, zero);
+            read_zeros(rows->plane[LQ_PLANE_ZEROS], base + group, groups, zero);
         run.first = first;
         run.n = count;
         decode(&run, y);
@@ -80,7 +79,7 @@ static void decode_indexed(const lq_ctx *ctx, const lqi_geometry *g, const lq_ro
         if (group != last) {
             lqi_scales_read(g->spec, rows->plane, base + group, 1, &scale);
             if (run.zero)
-                read_zeros(g, rows->plane[LQ_PLANE_ZEROS], base + group, 1, &zero);
+                read_zeros(rows->plane[LQ_PLANE_ZEROS], base + group, 1, &zero);
             last = group;
         }
         run.first = col0 + i;

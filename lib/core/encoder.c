@@ -402,6 +402,7 @@ static lq_status emit_queue(lq_encoder *e, uint64_t outer)
 
     memset(e->codes, 0, (size_t)bytes);
     status = run_tasks(e, groups, e->g.group_cols);
+    lqi_codes_pad(e->g.format, &e->spec, e->codes, e->queued);
     if (!status)
         status = emit(e, LQ_PLANE_CODES, e->codes, bytes);
     if (!status)

@@ -78,8 +78,6 @@ typedef struct lqi_format {
     uint32_t    scale_types;   /* bit 1 << lq_dtype */
     lq_dtype    scale_type;
     uint32_t    group_rows, group_cols, flags;
-    uint32_t    group_min, group_max;   /* of flat blocks; powers of two */
-    uint8_t     zero_signed;   /* integer zero points are two's complement bytes */
     const float *table;        /* 1 << bits values, or NULL */
 
     size_t    param_bytes;     /* blocked; planar: sizeof(lqi_group) */

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/kern/checkkern.c - every kernel slot of every level against the reference
+ *
+ * Walks the table and the registry: a new level, decoder or format needs no code here.
+ * Inputs are adversarial: every tail length, extreme codes, denormal, infinite and NaN
+ * scales; outputs are compared bit for bit (sums: against their bound) and guarded by
+ * canaries.  --seed N repeats a run.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "common.h"
+#include "kernels/kernels.h"
+#include "lib/base/half.h"
+#include "lib/core/core.h"
+
+#define N      1100
+#define CANARY 0x7fc0dead   /* a NaN nobody computes */
+
+static const lq_level levels[] = {
+    LQ_LEVEL_AVX2, LQ_LEVEL_AVX2_VNNI, LQ_LEVEL_AVX512_VNNI, LQ_LEVEL_AVX512_BF16,
+    LQ_LEVEL_NEON, LQ_LEVEL_NEON_DOTPROD, LQ_LEVEL_NEON_I8MM,
+};
+
+static uint64_t seed = 1;
+
+static float any_float(void)
+{
+    static const uint32_t special[] = { 0, 0x80000000, 1, 0x007fffff, 0x00800000, 0x7f7fffff,
+                                        0x7f800000, 0xff800000, 0x7fc00001, 0x7f800001,
+                                        0x33000000, 0x477fefff, 0x477ff000, 0x38800000 };
+    uint64_t z = test_next(&seed);
+
+    if (z % 4 == 0)
+        return lqi_bits_float(special[z / 4 % COUNT(special)]);
+    return z % 4 == 1 ? lqi_bits_float((uint32_t)(z >> 8)) : test_normal(&seed);
+}
+
+static void any_bytes(void *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        ((uint8_t *)p)[i] = (uint8_t)test_next(&seed);
+}
+
+static void plant(float *y)
+{
+    for (size_t i = 0; i < N + 32; i++)
+        y[i] = lqi_bits_float(CANARY);
+}
+
+static void guarded(const float *y, size_t n)
+{
+    for (size_t i = n; i < N + 32; i++)
+        assert_int_equal(lqi_float_bits(y[i]), CANARY);
+}
+
+/* Equal bits; two NaNs count as equal, whatever their payload, if 'nan'. */
+static void same(const float *a, const float *b, size_t n, int nan)
+{
+    for (size_t i = 0; i < n; i++)
+        if (lqi_float_bits(a[i]) != lqi_float_bits(b[i]) && !(nan && a[i] != a[i] && b[i] != b[i]))
+            fail_msg("element %d of %d: %a, not %a", (int)i, (int)n, b[i], a[i]);
+}
+
+/* ------------------------------------------------------------- conversions */
+
+static void conversions(const lqi_kernels *ref, const lqi_kernels *k)
+{
+    static float x[N + 32], a[N + 32], b[N + 32];
+    static uint8_t h[2 * N + 64], g[2 * N + 64];
+
+    for (size_t n = 0; n < N; n += n < 70 ? 1 : 97) {
+        for (size_t i = 0; i < n; i++)
+            x[i] = any_float();
+        any_bytes(h, 2 * n + 1);
+        plant(a);
+        plant(b);
+        ref->f16_to_f32(h + 1, a, n);   /* packed data needs no alignment */
+        k->f16_to_f32(h + 1, b, n);
+        same(a, b, n, 0);
+        guarded(b, n);
+        ref->bf16_to_f32(h + 1, a, n);
+        k->bf16_to_f32(h + 1, b, n);
+        same(a, b, n, 0);
+        guarded(b, n);
+        for (int half = 0; half < 2; half++) {
+            memset(h, 0x5a, sizeof h);
+            memset(g, 0x5a, sizeof g);
+            (half ? ref->f32_to_f16 : ref->f32_to_bf16)(x, h + 1, n);
+            (half ? k->f32_to_f16 : k->f32_to_bf16)(x, g + 1, n);
+            assert_memory_equal(h, g, sizeof h);
+        }
+    }
+}
+
+static void all_halves(const lqi_kernels *ref, const lqi_kernels *k)
+{
+    static uint8_t h[2 * 65536];
+    static float a[65536], b[65536];
+
+    for (uint32_t i = 0; i < 65536; i++)
+        lqi_store16(h + 2 * i, (uint16_t)i);
+    ref->f16_to_f32(h, a, 65536);
+    k->f16_to_f32(h, b, 65536);
+    same(a, b, 65536, 0);
+}
+
+/* ---------------------------------------------------------------- decoders */
+
+static void fill_run(const lqi_format *f, lqi_run *run, uint8_t *codes, float *scale)
+{
+    any_bytes(codes, 4 * N + 64);
+    for (size_t i = 0; i < N; i++)
+        scale[i] = any_float();
+    *run = (lqi_run){ .codes = codes, .scale = scale, .table = f->table, .bits = f->bits,
+                      .group = 1 + test_next(&seed) % 200 };
+    if (f->storage == LQ_PLANAR && test_next(&seed) % 2)
+        run->group = 32;
+}
+
+/* Each format whose decoder this level replaces, against the format's own. */
+static void decoders(const lqi_kernels *k)
+{
+    static uint8_t codes[4 * N + 64];
+    static float scale[N], a[N + 32], b[N + 32];
+
+    for (int i = 0; i < LQI_FORMATS; i++) {
+        const lqi_format *f = lqi_formats[i];
+        if (!k->decode[f->decoder])
+            continue;
+        for (size_t n = 0; n < N; n += n < 70 ? 1 : 89) {
+            lqi_run run;
+            fill_run(f, &run, codes, scale);
+            run.first = test_next(&seed) % 90;
+            if (f->storage == LQ_BLOCKED)
+                run.first = run.first / f->block_len * f->block_len;
+            run.n = n;
+            plant(a);
+            plant(b);
+            f->decode(&run, a);
+            k->decode[f->decoder](&run, b);
+            same(a, b, n, 1);
+            guarded(b, n);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------- tiles */
+
+/* One output, as the bound of libquant/matmul.h for one block of columns. */
+static void check_sum(const float *w, const float *x, size_t k, float before, float got)
+{
+    double sum = before, mag = fabs((double)before);
+
+    for (size_t c = 0; c < k; c++) {
+        sum += (double)w[c] * (double)x[c];
+        mag += fabs((double)w[c] * (double)x[c]);
+    }
+    assert_true(fabs((double)got - sum) <= ((double)k / 8 + 16) * 0x1p-24 * mag);
+}
+
+static void tiles(const lqi_kernels *k)
+{
+    static float w[LQI_TILE_MAX * 600], x[LQI_TILE_MAX * 600], y[LQI_TILE_MAX * 40],
+                 before[LQI_TILE_MAX * 40];
+    const lqi_tile_f32 *t = &k->tile_f32;
+
+    assert_true(t->mr > 0 && t->mr <= LQI_TILE_MAX && t->nr > 0 && t->nr <= LQI_TILE_MAX);
+    assert_int_equal(16 % t->mr, 0);   /* lib/core/matmul.c cuts strips of 16 */
+    test_fill(w, COUNT(w), seed);
+    test_fill(x, COUNT(x), seed + 1);
+    for (size_t n = 0; n < 560; n += n < 70 ? 1 : 61) {
+        test_fill(y, COUNT(y), n);
+        memcpy(before, y, sizeof y);
+        t->run(w, 571, x, 583, n, y, 37);
+        for (size_t j = 0; j < LQI_TILE_MAX; j++)
+            for (size_t i = 0; i < 37; i++) {
+                float b = before[j * 37 + i], got = y[j * 37 + i];
+                if (i < t->mr && j < t->nr)
+                    check_sum(w + i * 571, x + j * 583, n, b, got);
+                else
+                    assert_true(b == got);
+            }
+        /* where in the tile an output lies makes no difference */
+        float swapped[LQI_TILE_MAX * 40] = { 0 }, straight[LQI_TILE_MAX * 40] = { 0 };
+        t->run(w, 571, x, 583, n, straight, 37);
+        t->run(w, 0, x, 0, n, swapped, 37);   /* row 0 and vector 0 everywhere */
+        for (size_t j = 0; j < t->nr; j++)
+            for (size_t i = 0; i < t->mr; i++)
+                assert_true(swapped[j * 37 + i] == straight[0]);
+    }
+}
+
+/* -------------------------------------------------------------------- main */
+
+static void every_level(void **state)
+{
+    lqi_kernels ref, k;
+
+    (void)state;
+    lqi_kernels_init(&ref, LQ_LEVEL_REF);
+    tiles(&ref);
+    for (size_t i = 0; i < COUNT(levels); i++) {
+        if (!lqi_level_usable(levels[i]))
+            continue;
+        print_message("level %s, seed %llu\n", lq_level_name(levels[i]), (unsigned long long)seed);
+        lqi_kernels_init(&k, levels[i]);
+        conversions(&ref, &k);
+        all_halves(&ref, &k);
+        decoders(&k);
+        tiles(&k);
+    }
+}
+
+static void no_slot_is_null(void **state)
+{
+    lqi_kernels k;
+
+    (void)state;
+    lqi_kernels_init(&k, lqi_level_best());
+    assert_non_null(k.tile_f32.run);
+    assert_true(k.f16_to_f32 && k.bf16_to_f32 && k.f32_to_f16 && k.f32_to_bf16);
+    for (int i = 0; i < LQI_FORMATS; i++)
+        assert_non_null(lqi_formats[i]->decode);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_slot_is_null), cmocka_unit_test(every_level),
+    };
+
+    if (argc == 3 && strcmp(argv[1], "--seed") == 0)
+        seed = strtoull(argv[2], NULL, 10);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
