@@ -351,6 +351,8 @@ static lq_status read_pair(lq_imatrix *m, const lq_file *file, uint64_t index,
     status = check_values(&e, &where, error);
     if (status == LQ_OK)
         status = divide(&e, counts, experts, &where, error);
+    if (status == LQ_OK)                 /* a tiny count makes infinities */
+        status = check_values(&e, &where, error);
     return status == LQ_OK ? add(m, &e, &where, error) : status;
 }
 

@@ -237,6 +237,8 @@ static void bad_gguf(void **state)
     assert_int_equal(try_bytes(data, bytes, &error), LQ_ERR_CORRUPT);
     lqi_store32(data + 480 + 256, lqi_float_bits(INFINITY));
     assert_int_equal(try_bytes(data, bytes, &error), LQ_ERR_NONFINITE);
+    lqi_store32(data + 480 + 256, 1);   /* the quotient overflows */
+    assert_int_equal(try_bytes(data, bytes, &error), LQ_ERR_NONFINITE);
     lqi_store32(data + 480 + 256, lqi_float_bits(0));
     assert_int_equal(try_bytes(data, bytes, &error), LQ_OK);
     free(data);
