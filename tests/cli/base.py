@@ -33,7 +33,7 @@ class Case(unittest.TestCase):
         return os.path.join(self.top, *parts)
 
     def run_lq(self, *args, code=0, **keywords):
-        r = subprocess.run([LQ, *map(str, args)], stdout=subprocess.PIPE,
+        r = subprocess.run([LQ, *args], stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, timeout=300, **keywords)
         out, err = r.stdout.decode(), r.stderr.decode()
         if code is not None:

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 """tests/cli/test_commands.py - what the commands do when all is well"""
+import fcntl
 import os
+import pty
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import models
@@ -138,6 +142,10 @@ class Commands(Case):
         out, _ = self.run_lq("compare", self.single, self.dir)
         self.assertIn("0 different", out)
         self.json("compare", self.single, self.gguf)
+        llama, _ = self.convert("quantize", self.dir, "f32.gguf", "-f", "f32")
+        for pair in ((llama, self.dir), (self.dir, llama)):     # rows of q and k permuted
+            d = self.json("compare", *pair)
+            self.assertEqual(d["equal"], len(list(models.weights())))
         entries = [(n, s, raw) for n, s, raw in models.tensors() if "norm" not in n]
         n, s, raw = entries[0]
         entries[0] = (n, s, b"\0\0\x80\x3f" + raw[4:])          # one number is 1 now
@@ -192,8 +200,9 @@ class Commands(Case):
 
     def test_bench(self):
         small = ("--rows", "64", "--cols", "256", "--repeat", "1", "-T", "1")
-        d = self.json("bench", "-f", "q8_0,nf4:b64:dq", "-n", "3", *small)
-        self.assertEqual(len(d["results"]), 6)
+        d = self.json("bench", "-f", "nf4:b64:dq", "-n", "3", *small)
+        self.assertEqual([r["what"] for r in d["results"]],
+                         ["quantize", "dequantize", "matmul"])
         for r in d["results"]:
             self.assertGreater(r["seconds"], 0)
             self.assertGreater(r["of_roof"], 0)
@@ -201,6 +210,35 @@ class Commands(Case):
         self.fails("bench", "-f", "q4_k,zzz", *small, code=2)
         self.fails("bench", "-f", "q4_k", "--cols", "100", "--rows", "1", "--repeat", "1",
                    code=3)
+
+    def terminal(self, columns, *args, **environment):
+        """What a command draws on a terminal of this width."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        r = subprocess.run([LQ, *args], stdout=subprocess.DEVNULL, stderr=slave, timeout=300,
+                           env={**os.environ, **environment})
+        os.close(slave)
+        drawn = b""
+        try:
+            while chunk := os.read(master, 65536):
+                drawn += chunk
+        except OSError:
+            pass
+        os.close(master)
+        self.assertEqual(r.returncode, 0, drawn)
+        return drawn.decode()
+
+    def test_progress(self):                                           # L23
+        args = ("quantize", self.single, self.path("p.safetensors"), "-f", "int8:ch",
+                "--force")
+        for columns in (20, 80):
+            drawn = self.terminal(columns, *args, TERM="xterm", NO_COLOR="1")
+            self.assertIn("%", drawn)
+            self.assertNotIn("\x1b", drawn)
+            self.assertLess(max(map(len, drawn.replace("\n", "\r").split("\r"))), columns)
+            self.assertRegex(drawn, r"\r *\r$")
+        self.assertEqual(self.terminal(80, *args, TERM="dumb"), "")
+        self.assertEqual(self.terminal(80, *args, "--quiet", TERM="xterm"), "")
 
     def interrupt(self, number, after, *args):
         p = subprocess.Popen([LQ, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -40,6 +40,15 @@ class Files(Case):
             os.chmod(self.path("locked"), 0)
             self.fails("inspect", self.path("locked"), code=5)
 
+    def test_strange_paths(self):                                      # L10
+        odd = os.fsencode(self.top) + b"/odd \xff\n.safetensors"
+        shutil.copy(self.single, odd)
+        out, _ = self.run_lq("inspect", os.fsdecode(odd))
+        self.assertIn("odd \\xff\\n.safetensors", out)
+        self.assertIn("odd \ufffd\n", self.json("inspect", os.fsdecode(odd))["file"])
+        self.fails("inspect", os.fsdecode(odd) + "x", code=5)
+        self.fails("inspect", self.path("x" * 300), code=5)
+
     def test_existing_output(self):                                    # L5
         out = self.path("exists.safetensors")
         with open(out, "w") as f:

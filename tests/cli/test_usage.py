@@ -100,6 +100,9 @@ complete_words lq quantize a b --format nf
                 r = subprocess.run([LQ, "formats"], stdout=full, stderr=subprocess.PIPE)
             self.assertEqual(r.returncode, 5)
             self.assertIn(b"standard output", r.stderr)
+        quiet = f'"{LQ}" quantize "{self.single}" "{self.path("q.gguf")}" -f q8_0 -q >&-'
+        self.assertEqual(subprocess.run(["bash", "-c", quiet]).returncode, 0)
+        self.run_lq("verify", self.path("q.gguf"))
         script = f'"{LQ}" formats >&-'
         self.assertEqual(subprocess.run(["bash", "-c", script],
                                         stderr=subprocess.DEVNULL).returncode, 5)

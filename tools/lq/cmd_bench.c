@@ -163,16 +163,34 @@ static int measure_spec(bench *b, const char *word, int only)
     return status == LQ_OK ? 0 : fail_error(b->t, status, &error);
 }
 
+/* All words of the list, before the first measurement. */
+static int check_list(bench *b, const char *list)
+{
+    lq_shape shape = shape_of(b);
+    char word[LQ_SPEC_TEXT];
+    uint64_t bytes;
+
+    do {
+        list = list_next(list, word, sizeof word);
+        int code = tool_spec(b->t, "--format", word, &b->spec);
+        if (code)
+            return code;
+        lq_status status = lq_spec_bytes(&b->spec, &shape, &bytes);
+        if (status != LQ_OK)
+            return fail_status(b->t, status, "%s does not hold rows of %" PRIu64 ": %s", word,
+                               b->cols, lq_status_text(status));
+    } while (*list);
+    return 0;
+}
+
 static int measure_list(bench *b, const char *list, int only)
 {
+    char word[LQ_SPEC_TEXT];
     int code = 0;
 
     while (*list && !code) {
-        char word[LQ_SPEC_TEXT];
-        size_t n = strcspn(list, ",");
-        snprintf(word, sizeof word, "%.*s", (int)(n < LQ_SPEC_TEXT ? n : LQ_SPEC_TEXT), list);
+        list = list_next(list, word, sizeof word);
         code = measure_spec(b, word, only);
-        list += n + (list[n] == ',');
     }
     return code;
 }
@@ -241,7 +259,8 @@ static int options(bench *b, const args *a, int *only)
 
 int cmd_bench(tool *t, const args *a)
 {
-    const char *list = args_value(a, OPT_FORMAT);
+    const char *list = args_has(a, OPT_FORMAT) ? args_value(a, OPT_FORMAT)
+                                               : "q8_0,q4_k,nf4,int8:ch";
     bench *b = calloc(1, sizeof *b);
     int only;
 
@@ -251,10 +270,12 @@ int cmd_bench(tool *t, const args *a)
     progress_signals();
     int code = options(b, a, &only);
     if (!code)
+        code = check_list(b, list);
+    if (!code)
         code = allocate(b);
     if (!code) {
         head(b);
-        code = measure_list(b, list ? list : "q8_0,q4_k,nf4,int8:ch", only);
+        code = measure_list(b, list, only);
     }
     if (!code && t->json) {
         doc_close(&b->j);

@@ -65,6 +65,7 @@ static void print_result(comparison *c, const lq_weight *a, const lq_weight *b,
         out_printf(t, "  %" PRIu64 " unequal %s", d->nonfinite,
                    a->spec && b->spec ? "non-finite numbers" : "bytes");
     out_printf(t, "\n");
+    out_flush(t);       /* before progress draws its line again */
 }
 
 static void result(comparison *c, const lq_weight *a, const lq_weight *b,

@@ -107,7 +107,8 @@ static double activation_bytes(const estimate *e)
 static void compute(estimate *e)
 {
     model_each(&e->m, add_weight, e);
-    e->kv_bytes = kv_per_token(e) * (double)e->context * (double)e->batch;
+    if (e->optimizer == OPTIMIZER_NONE)
+        e->kv_bytes = kv_per_token(e) * (double)e->context * (double)e->batch;
     e->adapter_bytes = 4 * e->adapter_params;
     double trained = e->rank ? e->adapter_params : e->params;
     if (e->optimizer == OPTIMIZER_NONE)
@@ -153,9 +154,11 @@ static void print(const estimate *e)
 
     lq_spec_print(&e->spec, spec, sizeof spec);
     lq_spec_print(&e->kv, kv, sizeof kv);
-    out_printf(t, "%.4g million parameters, %" PRIu64 " layers, hidden %" PRIu64
-               ", ffn %" PRIu64 ", vocabulary %" PRIu64 " (%s)\n", e->params / 1e6,
-               m->layers, m->hidden, m->ffn, m->vocab, m->origin);
+    int large = e->params >= 1e9;
+    out_printf(t, "%.4g %s parameters, %" PRIu64 " layers, hidden %" PRIu64 ", ffn %" PRIu64
+               ", vocabulary %" PRIu64 " (%s)\n", e->params / (large ? 1e9 : 1e6),
+               large ? "billion" : "million", m->layers, m->hidden, m->ffn, m->vocab,
+               m->origin);
     line(e, "weights", e->weights, spec);
     line(e, "KV cache", e->kv_bytes, kv);
     line(e, "adapters", e->adapter_bytes, "f32");
@@ -164,10 +167,11 @@ static void print(const estimate *e)
          e->optimizer == OPTIMIZER_ADAM8 ? "adam8bit" : "adam");
     line(e, "activations", e->activations, "");
     line(e, "total", total(e), "");
-    out_printf(t, "  %.3f bits/weight; %" PRIu64 " weights encoded, %" PRIu64 " kept, %"
-               PRIu64 " of the encoded do not fit the blocks and count as f16\n",
-               e->params > 0 ? 8 * e->weights / e->params : 0.0, e->encoded, e->kept,
-               e->unfit);
+    out_printf(t, "  %.3f bits/weight; %" PRIu64 " weights encoded, %" PRIu64 " kept\n",
+               e->params > 0 ? 8 * e->weights / e->params : 0.0, e->encoded, e->kept);
+    if (e->unfit)
+        out_printf(t, "  %" PRIu64 " weights do not fit the blocks and count as f16\n",
+                   e->unfit);
     if (!m->kv_heads)
         out_printf(t, "  the shape of the attention is not known: no KV cache counted\n");
     if (!e->memory)

@@ -84,8 +84,8 @@ static void program_help(textbuf *out)
     for (const command *c = commands; c->name; c++)
         text_printf(out, "  %-12s %s\n", c->name, c->summary);
     text_add(out, "\nlq COMMAND --help explains a command, lq --version prints the version.\n"
-             "Every command takes --json.\n\nexit codes: ");
-    wrap(out, exit_codes, 12, 0);
+             "Every command takes --json.\n\nexit codes:");
+    wrap(out, exit_codes, 11, 0);
 }
 
 void help_text(textbuf *out, const command *c)

@@ -108,6 +108,7 @@ struct tool {
     const command *command;    /* NULL: none yet */
     int            json;
     textbuf        out;        /* standard output, not yet written */
+    int            closed;     /* there was none when the program began */
     int            out_errno;  /* first failure to write it */
 };
 
@@ -165,11 +166,14 @@ int args_word(tool *t, const args *a, int id, int otherwise, int *index);
 
 int parse_count(const char *s, uint64_t *value);          /* 1 when 's' is one */
 int parse_size(const char *s, uint64_t *bytes);
-int parse_params(const char *s, uint64_t *count);         /* 7B, 1.5B, 260K */
+int parse_params(const char *s, uint64_t *count);         /* 7B, 1.5B, 350M */
 int parse_number(const char *s, double *value);           /* finite, not negative */
 
 /* Index of 'word' in the list "a|b|c", or -1. */
 int words_find(const char *words, const char *word);
+
+/* First word of a list with commas, cut to 'capacity'; returns where the next begins. */
+const char *list_next(const char *list, char *word, size_t capacity);
 
 /* Nearest candidate so far.  Start with best NULL. */
 typedef struct suggestion {

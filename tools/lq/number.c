@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -116,6 +117,14 @@ int words_find(const char *words, const char *word)
         words = words[n] ? words + n + 1 : NULL;
     }
     return -1;
+}
+
+const char *list_next(const char *list, char *word, size_t capacity)
+{
+    size_t n = strcspn(list, ",");
+
+    snprintf(word, capacity, "%.*s", (int)(n < capacity ? n : capacity), list);
+    return list + n + (list[n] == ',');
 }
 
 int args_count(tool *t, const args *a, int id, uint64_t otherwise, uint64_t min,

@@ -20,7 +20,7 @@ void out_begin(tool *t)
         if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
             continue;
         if (fd == 1)
-            t->out_errno = EBADF;
+            t->closed = 1;
         if (open("/dev/null", O_RDWR) < 0)
             break;
     }
@@ -32,6 +32,8 @@ static void write_out(tool *t)
 {
     size_t done = 0;
 
+    if (t->closed && t->out.bytes)
+        t->out_errno = EBADF;
     while (done < t->out.bytes && !t->out_errno) {
         ssize_t n = write(STDOUT_FILENO, t->out.data + done, t->out.bytes - done);
         if (n > 0)

@@ -69,6 +69,7 @@ static void print_weight(conversion *c, const lq_convert_report *r, int kept)
     if (!kept && !c->opts.dry_run)
         out_printf(t, "  rel. RMSE %.3g", relative_rmse(r->sum_sq, r->sum_err_sq));
     out_printf(t, "%s%s\n", *r->reason ? "  " : "", r->reason);
+    out_flush(t);       /* before progress draws its line again */
 }
 
 /* Count a weight among those that met the same fate. */

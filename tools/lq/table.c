@@ -82,7 +82,7 @@ static const option_row verify_options[] = {
 
 static const option_row estimate_options[] = {
     { OPT_FORMAT, "format", 'f', "SPEC", NULL, "format of the weights (default: bf16)" },
-    { OPT_PARAMS, "params", 0, "N", NULL, "a typical model of this size: 7B, 1.5B, 260K" },
+    { OPT_PARAMS, "params", 0, "N", NULL, "a typical model of this size: 7B, 1.5B, 350M" },
     { OPT_CONTAINER, "container", 0, "safetensors|gguf", "safetensors|gguf",
       "whose rules choose the weights to quantize (default: safetensors)" },
     { OPT_CONTEXT, "context", 'c', "N", NULL, "tokens per sequence (default: 4096)" },
@@ -149,7 +149,7 @@ const command commands[] = {
     { "estimate", "[CONFIG_OR_FILE] -f SPEC", 0, 1, "how much memory a model needs",
       "The model is a config.json, a directory with one, a model file, or --params.\n"
       "weights: every weight in its format, chosen as quantize does. KV cache: 2 x layers x "
-      "context x batch rows of kv heads x head size. Adapters: rank x (rows + cols) f32 per "
+      "context x batch rows of kv heads x head size; none in training. Adapters: rank x (rows + cols) f32 per "
       "target; gradients f32 for what is trained; adam 8 bytes, adam8bit 2 + 8/256 bytes for "
       "each trained number. --optimizer without --lora trains everything. Activations, "
       "decoding: for the smaller of context and 512 tokens, 4 x hidden + 3 x intermediate "
