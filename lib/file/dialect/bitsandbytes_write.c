@@ -96,10 +96,10 @@ static lq_status declare_nested(lqi_out *out)
 {
     uint64_t blocks = out->bytes[LQ_PLANE_SCALE2] / 4, map = 256;
     lq_status st = lqi_out_declare(out, out->name, ".nested_absmax", LQ_F32, 1, &blocks,
-                                  &out->tensor[LQ_PLANE_SCALE2]);
+                                   &out->tensor[LQ_PLANE_SCALE2]);
 
     return st ? st : lqi_out_declare(out, out->name, ".nested_quant_map", LQ_F32, 1, &map,
-                                    &out->extra[NESTED_MAP]);
+                                     &out->extra[NESTED_MAP]);
 }
 
 static lq_status declare_4bit(lqi_out *out)
@@ -110,19 +110,19 @@ static lq_status declare_4bit(lqi_out *out)
     uint64_t scales = out->bytes[LQ_PLANE_SCALES] / (nested ? 1 : 4);
     uint64_t state = state_text(out, 0, text);
     lq_status st = lqi_out_declare(out, out->name, "", LQ_U8, 2, codes,
-                                  &out->tensor[LQ_PLANE_CODES]);
+                                   &out->tensor[LQ_PLANE_CODES]);
 
     snprintf(suffix, sizeof suffix, ".quant_state.bitsandbytes__%s",
              lqi_format_by_id(out->spec.format)->name);
     if (!st)
         st = lqi_out_declare(out, out->name, ".absmax", nested ? LQ_U8 : LQ_F32, 1, &scales,
-                            &out->tensor[LQ_PLANE_SCALES]);
+                             &out->tensor[LQ_PLANE_SCALES]);
     if (!st)
         st = lqi_out_declare(out, out->name, ".quant_map", LQ_F32, 1, &map, &out->extra[MAP]);
     if (!st && nested)
         st = declare_nested(out);
     return st ? st : lqi_out_declare(out, out->name, suffix, LQ_U8, 1, &state,
-                                    &out->extra[STATE]);
+                                     &out->extra[STATE]);
 }
 
 static lq_status write_table(lqi_out *out, uint64_t tensor, const float *table, size_t n)
@@ -156,7 +156,7 @@ static lq_status declare_int8(lqi_out *out)
     char name[8] = "";
     lqi_buffer base = { .allocator = lqi_ctx_allocator(out->ctx) };
     lq_status st = lqi_out_declare(out, out->name, "", LQ_I8, 2, out->dims,
-                                  &out->tensor[LQ_PLANE_CODES]);
+                                   &out->tensor[LQ_PLANE_CODES]);
 
     lqi_buffer_put(&base, out->name, lqi_scan_base(out->name, ".weight"));
     lqi_buffer_put(&base, name, 1);
@@ -164,10 +164,10 @@ static lq_status declare_int8(lqi_out *out)
         st = lqi_fail(out->error, LQ_ERR_NOMEM, NULL, "no memory for a name");
     if (!st)
         st = lqi_out_declare(out, (const char *)base.data, ".SCB", LQ_F32, 1, out->dims,
-                            &out->tensor[LQ_PLANE_SCALES]);
+                             &out->tensor[LQ_PLANE_SCALES]);
     if (!st)
         st = lqi_out_declare(out, (const char *)base.data, ".weight_format", LQ_U8, 0, NULL,
-                            &out->extra[FORMAT]);
+                             &out->extra[FORMAT]);
     lqi_buffer_free(&base);
     return st;
 }

@@ -263,7 +263,7 @@ static lq_status declare(lqi_out *out)
     uint64_t scales[2] = { out->shape.rows, 1 };
     int tensor = s->group_rows == LQ_GROUP_ALL;
     lq_status st = lqi_out_declare(out, out->name, "", codes, 2, out->dims,
-                                  &out->tensor[LQ_PLANE_CODES]);
+                                   &out->tensor[LQ_PLANE_CODES]);
 
     if (tensor)
         scales[0] = 1;
@@ -271,7 +271,7 @@ static lq_status declare(lqi_out *out)
         scales[1] = out->shape.cols / s->group_cols;
     if (!st)
         st = lqi_out_declare(out, out->name, "_scale", s->scale_type, tensor ? 1 : 2, scales,
-                            &out->tensor[LQ_PLANE_SCALES]);
+                             &out->tensor[LQ_PLANE_SCALES]);
     out->main = out->tensor[LQ_PLANE_CODES];
     return st;
 }

@@ -106,11 +106,11 @@ static lq_status declare(lqi_out *out)
     uint64_t scales[2] = { lqi_div_up(out->shape.rows, out->spec.group_rows),
                            lqi_div_up(out->shape.cols, out->spec.group_cols) };
     lq_status st = lqi_out_declare(out, out->name, "", LQ_F8_E4M3, 2, out->dims,
-                                  &out->tensor[LQ_PLANE_CODES]);
+                                   &out->tensor[LQ_PLANE_CODES]);
 
     if (!st)
         st = lqi_out_declare(out, out->name, "_scale_inv", out->spec.scale_type, 2, scales,
-                            &out->tensor[LQ_PLANE_SCALES]);
+                             &out->tensor[LQ_PLANE_SCALES]);
     out->main = out->tensor[LQ_PLANE_CODES];
     return st;
 }

@@ -219,13 +219,13 @@ static lq_status declare(lqi_out *out)
             continue;
         snprintf(suffix, sizeof suffix, ".lq.%s", lq_plane_name(p));
         st = lqi_out_declare(out, out->name, suffix, LQ_U8, 1, &out->bytes[p],
-                            &out->tensor[p]);
+                             &out->tensor[p]);
     }
     out->main = out->tensor[LQ_PLANE_CODES];
     if (!st && out->spec.codebook) {
         uint64_t count = lq_codebook_count(out->spec.codebook);
         st = lqi_out_declare(out, out->name, ".lq.codebook", LQ_F32, 1, &count,
-                            &out->extra[0]);
+                             &out->extra[0]);
     }
     return st;
 }

@@ -44,7 +44,7 @@ static int can_hold(const lqi_out *out)
 static lq_status declare(lqi_out *out)
 {
     lq_status st = lqi_out_declare(out, out->name, "", out->spec.format, out->n_dims,
-                                  out->dims, &out->tensor[LQ_PLANE_CODES]);
+                                   out->dims, &out->tensor[LQ_PLANE_CODES]);
     out->main = out->tensor[LQ_PLANE_CODES];
     return st;
 }
