@@ -69,8 +69,8 @@ void  lqi_arena_free(lqi_arena *arena);
 typedef struct lqi_names lqi_names;
 lqi_names *lqi_names_create(const lq_allocator *a, uint64_t expected);
 void       lqi_names_destroy(lqi_names *names);
-/* 1 added, 0 already there (then *index is its index), -1 out of memory.  The text is
- * borrowed. */
+/* 1 added, 0 already there, -1 out of memory; *index is the name's index, counted from 0 in
+ * the order of adding.  The text is borrowed. */
 int        lqi_names_add(lqi_names *names, const char *text, uint64_t *index);
 int        lqi_names_find(const lqi_names *names, const char *text, uint64_t *index);
 

@@ -255,6 +255,42 @@ static void keys_replaced(void **state)
     lq_file_close(file);
 }
 
+/* A header of several read windows: numbers larger than one, strings across borders. */
+static void large_header(void **state)
+{
+    static uint32_t numbers[40000];
+    static const char *texts[20000];
+    static char text[20000][8];
+    lq_writer *w = NULL;
+    lq_file *file = NULL;
+    lq_meta meta = LQ_META_INIT;
+    const char *found;
+
+    (void)state;
+    unlink(path);
+    for (uint32_t i = 0; i < COUNT(numbers); i++)
+        numbers[i] = i * 2654435761u;
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        snprintf(text[i], sizeof text[i], "%zu", i);
+        texts[i] = text[i];
+    }
+    assert_int_equal(lq_writer_create(ctx, path, LQ_CONTAINER_GGUF, NULL, &w, NULL), LQ_OK);
+    assert_int_equal(lq_writer_meta(w, "n", LQ_META_U32, 1, numbers, COUNT(numbers)), LQ_OK);
+    assert_int_equal(lq_writer_meta(w, "t", LQ_META_STRING, 1, texts, COUNT(texts)), LQ_OK);
+    assert_int_equal(lq_writer_begin(w, NULL), LQ_OK);
+    assert_int_equal(lq_writer_finish(w, NULL), LQ_OK);
+    lq_writer_destroy(w);
+    assert_int_equal(lq_file_open(ctx, path, NULL, &file, NULL), LQ_OK);
+    assert_int_equal(lq_file_meta_find(file, "n", &meta), LQ_OK);
+    assert_memory_equal(meta.data, numbers, sizeof numbers);
+    assert_int_equal(lq_file_meta_find(file, "t", &meta), LQ_OK);
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        assert_int_equal(lq_file_meta_string(file, &meta, i, &found, NULL), LQ_OK);
+        assert_string_equal(found, texts[i]);
+    }
+    lq_file_close(file);
+}
+
 /* ---------------------------------------------------------------- refusals */
 
 static void refused_options(void **state)
@@ -376,6 +412,7 @@ int main(void)
         cmocka_unit_test(alignments),       cmocka_unit_test(same_bytes),
         cmocka_unit_test(foreign_bytes),    cmocka_unit_test(keys_replaced),
         cmocka_unit_test(refused_options),  cmocka_unit_test(refused_declarations),
+        cmocka_unit_test(large_header),
         cmocka_unit_test(order_of_calls),   cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, start, stop);
