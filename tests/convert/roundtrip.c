@@ -284,11 +284,98 @@ static void mixed(void **state)
     folder_clear(f.path, 1);
 }
 
+/* ---------------------------------------------------------------- act order */
+
+static lq_status keep_all(void *user, const lq_weight *weight, lq_choice *choice)
+{
+    (void)user;
+    (void)weight;
+    choice->action = LQ_KEEP;
+    return LQ_OK;
+}
+
+static void same_raw(const lq_file *a, const lq_file *b, const char *name)
+{
+    lq_file_tensor x = LQ_FILE_TENSOR_INIT, y = LQ_FILE_TENSOR_INIT;
+    uint64_t i = 0, k = 0;
+    char *p, *q;
+
+    assert_int_equal(lq_file_tensor_find(a, name, &i), LQ_OK);
+    assert_int_equal(lq_file_tensor_find(b, name, &k), LQ_OK);
+    lq_file_tensor_at(a, i, &x);
+    lq_file_tensor_at(b, k, &y);
+    assert_int_equal(x.bytes, y.bytes);
+    assert_int_equal(x.dtype, y.dtype);
+    p = malloc((size_t)x.bytes);
+    q = malloc((size_t)x.bytes);
+    assert_int_equal(lq_file_read(a, i, 0, p, x.bytes, NULL), LQ_OK);
+    assert_int_equal(lq_file_read(b, k, 0, q, x.bytes, NULL), LQ_OK);
+    assert_memory_equal(p, q, (size_t)x.bytes);
+    free(p);
+    free(q);
+}
+
+/* A GPTQ model whose columns are out of order: copied word for word, in version 2. */
+static void act_order(void **state)
+{
+    static const char config[] = "{\"quant_method\": \"gptq\", \"bits\": 4, "
+        "\"group_size\": 32, \"desc_act\": true, \"sym\": false, "
+        "\"checkpoint_format\": \"gptq_v2\"}";
+    const lq_ctx *ctx = *state;
+    uint32_t words[16 * 64], zeros[4 * 8];
+    uint16_t scales[4 * 64];
+    int32_t g_idx[128];
+    uint64_t seed = 3;
+    const made t[] = {
+        { "l.qweight", LQ_I32, 2, { 16, 64 }, words }, { "l.qzeros", LQ_I32, 2, { 4, 8 }, zeros },
+        { "l.scales", LQ_F16, 2, { 4, 64 }, scales }, { "l.g_idx", LQ_I32, 1, { 128 }, g_idx },
+    };
+    lq_error error = LQ_ERROR_INIT;
+    lq_convert_opts o;
+    lq_checkpoint *a, *b;
+    lq_weight v, w;
+    float *x, *y;
+    folder f;
+    char in[512];
+
+    for (size_t i = 0; i < COUNT(words); i++)
+        words[i] = (uint32_t)test_next(&seed);
+    for (size_t i = 0; i < COUNT(zeros); i++)
+        zeros[i] = (uint32_t)test_next(&seed);
+    for (size_t i = 0; i < COUNT(scales); i++)
+        scales[i] = (uint16_t)(0x2000 + test_next(&seed) % 0x1000);
+    for (int i = 0; i < 128; i++)
+        g_idx[i] = i * 37 % 128 / 32;
+    folder_make(&f);
+    strcpy(in, folder_path(&f, "in.safetensors"));
+    made_write(ctx, in, LQ_CONTAINER_SAFETENSORS, config, t, COUNT(t));
+    lq_convert_opts_init(&o);
+    o.spec = test_spec("f16");
+    o.choose = keep_all;
+    if (lq_convert(ctx, in, folder_path(&f, "out.safetensors"), &o, &error) != LQ_OK)
+        fail_msg("%s", error.message);
+    a = open_checkpoint(ctx, in);
+    b = open_checkpoint(ctx, folder_path(&f, "out.safetensors"));
+    x = decode_weight(a, "l.weight", &v);
+    y = decode_weight(b, "l.weight", &w);
+    assert_true(v.spec->flags & LQ_SPEC_GIDX);
+    assert_true(lq_spec_equal(v.spec, w.spec));
+    assert_memory_equal(x, y, 4 * 64 * 128);
+    for (size_t i = 0; i < COUNT(t); i++)
+        same_raw(lq_checkpoint_file(a), lq_checkpoint_file(b), t[i].name);
+    free(x);
+    free(y);
+    lq_checkpoint_destroy(a);
+    lq_checkpoint_destroy(b);
+    folder_clear(f.path, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_specs), cmocka_unit_test(gguf), cmocka_unit_test(odd_shapes),
         cmocka_unit_test(codebook), cmocka_unit_test(mixed),
+        cmocka_unit_test(act_order),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
