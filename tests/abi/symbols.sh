@@ -18,9 +18,10 @@ if nm -g --defined-only "$archive" 2>/dev/null | awk 'NF == 3 { print $3 }' |
     status=1
 fi
 
-if nm --defined-only "$archive" 2>/dev/null | awk 'NF == 3 && $2 ~ /^[BDC]$/ { print $3 }' |
-    grep -v -E '^__|^DW\.ref|^_*(asan|odr)' ; then
-    echo "writable global data in $archive"
+if objdump -t "$archive" 2>/dev/null | awk '($4 == ".data" || $4 == ".bss" || $3 == ".data" ||
+        $3 == ".bss") && $2 != "d" && $NF !~ /^\.(data|bss)$/ && $NF !~ /asan|ubsan|_odr/ {
+        print $NF; n++ } END { exit !n }'; then
+    echo "writable data in $archive"
     status=1
 fi
 
