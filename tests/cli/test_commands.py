@@ -240,22 +240,32 @@ class Commands(Case):
         self.assertEqual(self.terminal(80, *args, TERM="dumb"), "")
         self.assertEqual(self.terminal(80, *args, "--quiet", TERM="xterm"), "")
 
-    def interrupt(self, number, after, *args):
+    def interrupt(self, number, *args):
+        """Send a signal a little after the program has begun to catch it."""
         p = subprocess.Popen([LQ, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(after)
+        try:
+            while p.poll() is None:
+                with open(f"/proc/{p.pid}/status") as f:
+                    caught = [int(x.split()[1], 16) for x in f if x.startswith("SigCgt")]
+                if caught and caught[0] >> (number - 1) & 1:
+                    break
+                time.sleep(0.01)
+        except OSError:
+            time.sleep(1)
+        time.sleep(0.1)
         p.send_signal(number)
         out, err = p.communicate(timeout=120)
         return p.returncode, out, err
 
     def test_signals(self):                                            # L11
-        code, out, _ = self.interrupt(signal.SIGINT, 1, "bench", "--repeat", "1000", "-T", "1",
+        code, out, _ = self.interrupt(signal.SIGINT, "bench", "--repeat", "1000", "-T", "1",
                                       "--json")
         self.assertEqual(code, 7)
         self.assertIn(b"LQ_ERR_CANCELLED", out)
         source, folder = self.path("large.safetensors"), self.path("cancelled")
         models.sparse(source, 32768, 4096)
         os.mkdir(folder)
-        code, _, err = self.interrupt(signal.SIGTERM, 0.5, "quantize", source,
+        code, _, err = self.interrupt(signal.SIGTERM, "quantize", source,
                                       os.path.join(folder, "x.gguf"), "-f", "q4_k", "-T", "1")
         os.remove(source)
         if code == 0:
