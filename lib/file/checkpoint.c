@@ -83,11 +83,21 @@ static lq_status scan_config(lqi_scan *scan, struct json_t **root)
     scan->method = json_is_string(method) ? json_string_value(method) : "";
     return LQ_OK;
 #else
+    static const char *const anchors[] = {
+        ".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4", ".SCB", ".qweight",
+        ".weight_scale", ".weight_scale_inv", ".weight_packed"
+    };
     uint64_t bytes;
     const char *text = lq_file_config(scan->file, &bytes);
+    int foreign = text && (strstr(text, "\"quantization_config\"") ||
+                           strstr(text, "\"quant_method\""));
 
     *root = NULL;
-    if (text && (strstr(text, "\"quantization_config\"") || strstr(text, "\"quant_method\"")))
+    for (uint64_t i = 0; i < scan->file->entry_count && !foreign &&
+                         scan->file->container != LQ_CONTAINER_GGUF; i++)
+        for (size_t k = 0; k < sizeof anchors / sizeof *anchors; k++)
+            foreign |= lqi_scan_base(scan->file->entries[i].name, anchors[k]) != 0;
+    if (foreign)
         return lqi_fail(scan->error, LQ_ERR_UNSUPPORTED, NULL,
                         "a quantized checkpoint configured in JSON: this build has no jansson");
     return LQ_OK;

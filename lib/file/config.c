@@ -9,17 +9,13 @@
 #ifdef LQI_HAVE_JSON
 #include <jansson.h>
 
-lq_status lqi_config_parse(const lq_file *file, json_t **root, lq_error *error)
+static lq_status parse(const lq_file *file, const char *text, uint64_t bytes, json_t **root,
+                       lq_error *error)
 {
     lqi_where where = { lq_file_path(file), NULL, LQ_NO_OFFSET };
-    uint64_t bytes = 0;
-    const char *text = lq_file_config(file, &bytes);
     json_error_t json_error;
     json_t *parsed;
 
-    *root = NULL;
-    if (!text)
-        return LQ_OK;
     if (bytes > LQI_CONFIG_MAX)
         return lqi_fail(error, LQ_ERR_LIMIT, &where, "its config has more than %u bytes",
                         LQI_CONFIG_MAX);
@@ -35,6 +31,29 @@ lq_status lqi_config_parse(const lq_file *file, json_t **root, lq_error *error)
     }
     *root = parsed;
     return LQ_OK;
+}
+
+lq_status lqi_config_parse(const lq_file *file, json_t **root, lq_error *error)
+{
+    uint64_t bytes = 0;
+    const char *text = lq_file_config(file, &bytes);
+
+    *root = NULL;
+    return text ? parse(file, text, bytes, root, error) : LQ_OK;
+}
+
+lq_status lqi_config_model(const lq_file *file, json_t **root, lq_error *error)
+{
+    lq_meta meta = LQ_META_INIT;
+    const char *text = NULL;
+    uint64_t bytes = 0;
+
+    if (file->container != LQ_CONTAINER_SAFETENSORS ||
+        lq_file_meta_find(file, "config", &meta) != LQ_OK ||
+        lq_file_meta_string(file, &meta, 0, &text, &bytes) != LQ_OK)
+        return lqi_config_parse(file, root, error);
+    *root = NULL;
+    return parse(file, text, bytes, root, error);
 }
 
 lq_status lqi_config_quant(json_t *root, const lq_file *file, json_t **quant,

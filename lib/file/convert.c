@@ -7,10 +7,6 @@
  */
 #include <sys/stat.h>
 
-#ifdef LQI_HAVE_JSON
-#include <jansson.h>
-#endif
-
 #include "lib/core/core.h"
 #include "lib/file/dialect/dialect.h"
 
@@ -162,7 +158,7 @@ static lq_status write_output(lqi_plan *plan)
 static lq_status read_config(lqi_plan *plan)
 {
 #ifdef LQI_HAVE_JSON
-    lq_status st = lqi_config_parse(plan->cp->file, &plan->config, plan->error);
+    lq_status st = lqi_config_model(plan->cp->file, &plan->config, plan->error);
 
     plan->llama = !st && plan->container == LQ_CONTAINER_GGUF &&
                   plan->cp->file->container != LQ_CONTAINER_GGUF &&

@@ -109,6 +109,8 @@ lq_status lqi_tensor_bytes(const lq_ctx *ctx, const lq_file *file, uint64_t inde
 #ifdef LQI_HAVE_JSON
 /* Parse the file's config; *root NULL when it has none.  FORMAT, CORRUPT, LIMIT. */
 lq_status lqi_config_parse(const lq_file *file, struct json_t **root, lq_error *error);
+/* The same, but of a single file the whole model's config, where it has both. */
+lq_status lqi_config_model(const lq_file *file, struct json_t **root, lq_error *error);
 /* The quantization_config in it: a borrowed object, or NULL.  CORRUPT. */
 lq_status lqi_config_quant(struct json_t *root, const lq_file *file, struct json_t **quant,
                            lq_error *error);

@@ -307,6 +307,9 @@ static void config(void **state)
     free(text);
     assert_int_equal(access(folder_path(&f, "out/tokenizer.json"), R_OK), 0);
     assert_int_not_equal(access(folder_path(&f, "out/notes.bin"), R_OK), 0);
+    /* through a single file, which has no config.json */
+    strcpy(out, folder_path(&f, "one.safetensors"));
+    assert_int_equal(lq_convert(ctx, in, out, &o, NULL), LQ_OK);
     lq_convert_opts_init(&o);
     o.spec = f32;
     o.dequantize = 1;
