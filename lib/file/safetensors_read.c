@@ -13,6 +13,7 @@
 #include "lib/file/safetensors.h"
 
 #include "lib/file/order.h"
+#include "lib/format/format.h"
 
 const lqi_safetensors_dtype lqi_safetensors_dtypes[] = {
     { "F32", LQ_F32 }, { "F16", LQ_F16 }, { "BF16", LQ_BF16 }, { "F64", LQ_F64 },
@@ -157,10 +158,9 @@ static lq_status read_dtype(header *h, tensor *t)
         return lqi_fail(h->error, LQ_ERR_UNSUPPORTED, &where, "dtype '%s' is not supported",
                         name);
     }
+    const lqi_format *plain = lqi_format_by_dtype(type->dtype);
     t->entry.dtype = type->dtype;
-    t->entry.format = type->dtype == LQ_F32 ? LQ_FORMAT_F32 :
-                      type->dtype == LQ_F16 ? LQ_FORMAT_F16 :
-                      type->dtype == LQ_BF16 ? LQ_FORMAT_BF16 : LQ_FORMAT_NONE;
+    t->entry.format = plain ? plain->id : LQ_FORMAT_NONE;
     return LQ_OK;
 }
 

@@ -387,14 +387,11 @@ static lq_status check_name(const lq_writer *w, const char *name)
 /* Plain numbers are known by their dtype, whichever way they were announced. */
 static lq_dtype plain_type(lq_dtype dtype, lq_format format)
 {
+    const lqi_format *f = lqi_format_by_id(format);
+
     if (dtype)
         return dtype;
-    switch (format) {
-    case LQ_FORMAT_F32:  return LQ_F32;
-    case LQ_FORMAT_F16:  return LQ_F16;
-    case LQ_FORMAT_BF16: return LQ_BF16;
-    default:             return 0;
-    }
+    return f ? f->dtype : 0;
 }
 
 static lq_status describe(const lq_writer *w, lqi_out_tensor *t)

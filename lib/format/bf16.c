@@ -69,6 +69,7 @@ const lqi_format lqi_format_bf16 = {
     .unit        = 1,
     .strip_rows  = 1,
     .gguf        = 30,
+    .dtype       = LQ_BF16,
     .check = check, .fit = fit, .round = round_codes, .value = value,
     .pack = pack, .unpack = unpack, .decode = decode,
 };

@@ -68,6 +68,7 @@ const lqi_format lqi_format_f32 = {
     .unit        = 1,
     .strip_rows  = 1,
     .gguf        = 0,
+    .dtype       = LQ_F32,
     .check = check, .fit = fit, .round = round_codes, .value = value,
     .pack = pack, .unpack = unpack, .decode = decode,
 };

@@ -72,6 +72,7 @@ typedef struct lqi_format {
     uint8_t     row_ms;        /* fit wants lqi_fit.row_ms when there are importances */
     lqi_decoder decoder;
     int16_t     gguf;          /* type number, -1: none */
+    lq_dtype    dtype;         /* plain numbers of this type, or 0 */
 
     /* planar: what a spec may say, and what it means when it does not */
     uint32_t    can;
@@ -119,6 +120,7 @@ extern const lqi_format *const lqi_formats[LQI_FORMATS];
 const lqi_format *lqi_format_by_id(lq_format id);
 const lqi_format *lqi_format_by_name(const char *name);
 const lqi_format *lqi_format_by_gguf(uint32_t type);
+const lqi_format *lqi_format_by_dtype(lq_dtype type);            /* plain numbers */
 int               lqi_format_index(const lqi_format *format);   /* LQI_INDEX_... */
 
 /* ------------------------------------------------------------------- planar */

@@ -51,6 +51,14 @@ const lqi_format *lqi_format_by_gguf(uint32_t type)
     return NULL;
 }
 
+const lqi_format *lqi_format_by_dtype(lq_dtype type)
+{
+    for (int i = 0; i < LQI_FORMATS; i++)
+        if (type && lqi_formats[i]->dtype == type)
+            return lqi_formats[i];
+    return NULL;
+}
+
 int lqi_format_index(const lqi_format *format)
 {
     for (int i = 0; i < LQI_FORMATS; i++)
@@ -85,7 +93,7 @@ static lq_status describe(const lqi_format *f, lq_format_info *info)
         .bits         = f->bits,
         .unit         = f->unit,
         .gguf_type    = f->gguf,
-        .default_spec = f->default_spec ? f->default_spec : f->name,
+        .default_spec = f->default_spec ? f->default_spec : f->name, .dtype = f->dtype,
     };
 
     memcpy(info, &full, (size_t)lqi_min(info->struct_size, sizeof full));

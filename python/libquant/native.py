@@ -99,7 +99,8 @@ class lq_format_info(Structure):
     _fields_ = [("struct_size", c_size_t), ("id", c_int32), ("storage", c_int32),
                 ("name", c_char_p), ("text", c_char_p), ("block_len", c_uint32),
                 ("block_bytes", c_uint32), ("row_bytes", c_uint32), ("bits", c_uint32),
-                ("unit", c_uint32), ("gguf_type", c_int32), ("default_spec", c_char_p)]
+                ("unit", c_uint32), ("gguf_type", c_int32), ("default_spec", c_char_p),
+                ("dtype", c_int32)]
 
 
 class lq_spec(Structure):
