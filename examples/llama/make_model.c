@@ -3,9 +3,9 @@
  * examples/llama/make_model.c - write a small Llama checkpoint with random weights
  *
  * The weights are drawn, not trained: the model speaks no language.  But they look like
- * weights to a quantizer: Gaussian with heavy tails (one in a hundred from a
- * distribution four times as wide), output channels of different size (log-normal, 0.35),
- * some input channels that are eight times as large.  So errors and divergences from the
+ * weights to a quantizer: Gaussian with heavy tails (four in a thousand from a
+ * distribution 2.5 times as wide), output channels of different size (log-normal, 0.35),
+ * a few input channels that are three times as large.  So errors and divergences from the
  * original behave as they do on real models.  The same seed gives the same bytes.
  */
 #include "llama.h"
@@ -59,12 +59,12 @@ static void fill_matrix(random_source *r, float *w, uint32_t rows, uint32_t cols
     double *column = allocate(cols, sizeof *column);
 
     for (uint32_t c = 0; c < cols; c++)
-        column[c] = uniform(r) < 0.01 ? 8.0 : log_normal(r, 0.2);
+        column[c] = uniform(r) < 0.004 ? 3.0 : log_normal(r, 0.1);
     for (uint32_t i = 0; i < rows; i++) {
         double row = log_normal(r, 0.35);
 
         for (uint32_t c = 0; c < cols; c++) {
-            double tail = uniform(r) < 0.01 ? 4.0 : 1.0;
+            double tail = uniform(r) < 0.004 ? 2.5 : 1.0;
 
             w[(size_t)i * cols + c] = (float)(scale * row * column[c] * tail * gaussian(r));
         }
@@ -118,7 +118,7 @@ static uint32_t list_tensors(const sizes *s, tensor *list)
     }
     add(list, &n, "model.norm", 0, s->dim);
     add(list, &n, "lm_head", s->vocab, s->dim);
-    list[n - 1].scale *= 1.5;
+    list[n - 1].scale *= 3.0;
     return n;
 }
 

@@ -100,7 +100,7 @@ class lq_format_info(Structure):
                 ("name", c_char_p), ("text", c_char_p), ("block_len", c_uint32),
                 ("block_bytes", c_uint32), ("row_bytes", c_uint32), ("bits", c_uint32),
                 ("unit", c_uint32), ("gguf_type", c_int32), ("default_spec", c_char_p),
-                ("dtype", c_int32)]
+                ("dtype", c_int32), ("reserved", c_int32)]
 
 
 class lq_spec(Structure):
