@@ -80,9 +80,10 @@ typedef struct lq_format_info {
     int32_t     gguf_type;     /* number in GGUF, -1 if it has none */
     const char *default_spec;  /* text of the spec with every default */
     lq_dtype    dtype;         /* f32, f16, bf16: their element type; else 0 */
+    int32_t     reserved;      /* 0 */
 } lq_format_info;
 
-#define LQ_FORMAT_INFO_INIT { sizeof(lq_format_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define LQ_FORMAT_INFO_INIT { sizeof(lq_format_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 LQ_API void lq_format_info_init(lq_format_info *info);
 
 /* Number of formats in this build; indices run from 0 in a fixed order. */

@@ -150,12 +150,12 @@ const command commands[] = {
       "The model is a config.json, a directory with one, a model file, or --params.\n"
       "weights: every weight in its format, chosen as quantize does. KV cache: 2 x layers x "
       "context x batch rows of kv heads x head size; none in training. Adapters: rank x "
-      "(rows + cols) f32 per target; gradients f32 for what is trained; adam 8 bytes, adam8bit 2 + 8/256 bytes for "
-      "each trained number. --optimizer without --lora trains everything. Activations, "
-      "decoding: for the smaller of context and 512 tokens, 4 x hidden + 3 x intermediate "
-      "f32, and one row of logits per sequence. Training: 34 x hidden bytes per token and "
-      "layer (one layer, and 2 x hidden for the others, with --recompute), and f32 logits "
-      "for every token.",
+      "(rows + cols) f32 per target; gradients f32 for what is trained; adam 8 bytes, "
+      "adam8bit 2 + 8/256 bytes for each trained number. --optimizer without --lora trains "
+      "everything. Activations, decoding: for the smaller of context and 512 tokens, 4 x "
+      "hidden + 3 x intermediate f32, and one row of logits per sequence. Training: 34 x "
+      "hidden bytes per token and layer (one layer, and 2 x hidden for the others, with "
+      "--recompute), and f32 logits for every token.",
       NULL, estimate_options, cmd_estimate },
     { "bench", "[quantize|dequantize|matmul]", 0, 1, "measure the speed of this machine",
       "Without a word all three are measured. Before every sample a sweep reads 256 MiB with "

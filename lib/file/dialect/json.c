@@ -64,14 +64,18 @@ int lqi_same_specs(const lqi_plan *plan)
 json_t *lqi_json_kept(const lqi_plan *plan)
 {
     json_t *kept = json_array();
+    int head = 0;
 
     for (uint64_t i = 0; i < plan->count; i++) {
         const lqi_job *job = &plan->jobs[i];
         size_t base = lqi_scan_base(job->out.name, ".weight");
+        head |= lqi_name_is_output(job->out.name);
         if (job->raw != LQI_NONE || lqi_job_quantized(job) || job->out.n_dims < 2 || !base ||
             strstr(job->out.name, "embed"))
             continue;
         json_array_append_new(kept, json_stringn(job->out.name, base));
     }
+    if (!head)      /* tied to the embedding: no tensor, but a linear layer for readers */
+        json_array_append_new(kept, json_string("lm_head"));
     return kept;
 }

@@ -25,7 +25,8 @@ int lqi_same_specs(const lqi_plan *plan);
 /* Job number i is one of the output's quantized weights. */
 int lqi_job_quantized(const lqi_job *job);
 
-/* New array of names of the linear layers left as they are ("lm_head"). */
+/* New array of names of the linear layers left as they are; "lm_head" is always a
+ * layer for those who read it. */
 json_t *lqi_json_kept(const lqi_plan *plan);
 
 /* First quantized job of the plan; there is one when a config is asked for. */
