@@ -5,7 +5,11 @@
  *   main.c table.c options.c help.c complete.c   dispatch; the table and what follows from it
  *   output.c text.c json.c fail.c                standard output, errors, exit codes
  *   number.c suggest.c common.c progress.c       arguments; context, specs, progress, signals
- *   cmd_*.c                                      one command each
+ *   cmd_<name>.c                                 one command each, with these behind them:
+ *     convert.c report.c rules.c                   quantize, dequantize
+ *     pairs.c difference.c                         compare
+ *     model.c model_config.c                       estimate
+ *     meta.c bench.c                               inspect, bench
  *
  * The program never calls setlocale(): numbers are read and printed as in the C locale.
  */
