@@ -11,6 +11,14 @@
 
 #include "lib/base/base.h"
 
+/* Which units the build has; Meson says so, a bare compiler call has the reference only. */
+#ifndef LQI_BUILD_AVX2
+#define LQI_BUILD_AVX2 0
+#endif
+#ifndef LQI_BUILD_AVX512
+#define LQI_BUILD_AVX512 0
+#endif
+
 /* ---------------------------------------------------------------- decoding */
 
 /*

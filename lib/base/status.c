@@ -94,18 +94,30 @@ static int writable(const lq_error *error)
     return error && error->struct_size >= sizeof(lq_error);
 }
 
+/* Append to a message, as far as there is room. */
+static void append(lq_error *error, const char *text)
+{
+    size_t used = strlen(error->message), room = sizeof error->message - 1 - used;
+    size_t n = strlen(text) < room ? strlen(text) : room;
+
+    memcpy(error->message + used, text, n);
+    error->message[used + n] = '\0';
+}
+
 static void compose(lq_error *error, const char *text)
 {
-    size_t cap = sizeof error->message, n = 0;
     char at[48] = "";
 
     if (error->offset != LQ_NO_OFFSET)
         snprintf(at, sizeof at, "at byte %llu: ", (unsigned long long)error->offset);
-    n += (size_t)snprintf(error->message, cap, "%s%s", error->file, error->file[0] ? ": " : "");
-    if (n < cap && error->name[0])
-        n += (size_t)snprintf(error->message + n, cap - n, "'%s': ", error->name);
-    if (n < cap)
-        snprintf(error->message + n, cap - n, "%s%s", at, text);
+    error->message[0] = '\0';
+    append(error, error->file);
+    append(error, error->file[0] ? ": " : "");
+    append(error, error->name[0] ? "'" : "");
+    append(error, error->name);
+    append(error, error->name[0] ? "': " : "");
+    append(error, at);
+    append(error, text);
 }
 
 lq_status lqi_fail(lq_error *error, lq_status status, const lqi_where *where,

@@ -41,7 +41,7 @@ static lq_status new_tensor(const lq_ctx *ctx, const lq_spec *spec, const lq_sha
 lq_status lq_tensor_create(const lq_ctx *ctx, const lq_spec *spec, const lq_shape *shape,
                            lq_tensor **tensor, lq_error *error)
 {
-    lq_tensor *t;
+    lq_tensor *t = NULL;
     lq_status status;
 
     if (!tensor)
@@ -68,7 +68,7 @@ lq_status lq_tensor_wrap(const lq_ctx *ctx, const lq_spec *spec, const lq_shape 
                          void *const plane[LQ_PLANES], const uint64_t bytes[LQ_PLANES],
                          lq_tensor **tensor, lq_error *error)
 {
-    lq_tensor *t;
+    lq_tensor *t = NULL;
     lq_status status;
 
     if (!tensor || !plane || !bytes)
