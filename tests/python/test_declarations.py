@@ -43,6 +43,22 @@ def prototypes():
     return found
 
 
+def struct_members():
+    """{struct: [member names]} of every public struct that is not opaque."""
+    found = {}
+    for m in re.finditer(r"typedef struct (lq_\w+) \{(.*?)\}\s*\1;", header_text(), re.S):
+        names = []
+        for text in m.group(2).split(";"):
+            if "(*" in text:
+                names.append(re.search(r"\(\*\s*(\w+)\)", text).group(1))
+                continue
+            for part in text.split(","):
+                last = re.search(r"(\w+)\s*(\[\w+\])?\s*$", part)
+                names += [last.group(1)] if last else []
+        found[m.group(1)] = names
+    return found
+
+
 SCALARS = {"lq_status": ctypes.c_int32, "lq_dtype": ctypes.c_int32,
            "lq_level": ctypes.c_int32, "lq_format": ctypes.c_int32,
            "lq_container": ctypes.c_int32, "lq_meta_type": ctypes.c_int32,
@@ -107,6 +123,13 @@ class Declarations(unittest.TestCase):
             room = ctypes.create_string_buffer(4096)
             getattr(errors.lib, name)(ctypes.cast(room, ctypes.POINTER(kind)))
             self.assertEqual(kind.from_buffer(room).struct_size, ctypes.sizeof(kind), name)
+
+    def test_members(self):
+        found = struct_members()
+        self.assertGreater(len(found), 18)
+        for name, members in found.items():
+            declared = [f.rstrip("_") for f, _ in getattr(native, name)._fields_]
+            self.assertEqual(declared, members, name)
 
     @unittest.skipUnless(shutil.which("cc"), "no C compiler")
     def test_layouts(self):
