@@ -10,6 +10,7 @@
 #define LQI_KERNELS_H
 
 #include "lib/base/base.h"
+#include "libquant/format.h"
 
 /* Which units the build has; Meson says so, a bare compiler call has the reference only. */
 #ifndef LQI_BUILD_AVX2
@@ -36,6 +37,7 @@ typedef struct lqi_run {
     uint64_t       group;
     const float   *table;   /* planar: values by code, for table formats */
     unsigned       bits;    /* planar: per code */
+    const struct lqi_grids *grids;  /* expanded codebooks of the I-quants */
 } lqi_run;
 
 typedef void lqi_decode_fn(const lqi_run *run, float *y);
@@ -49,6 +51,40 @@ typedef enum lqi_decoder {
     LQI_DECODER_F16_I8X32, /* blocks of { f16 scale, 32 x i8 } */
     LQI_DECODERS
 } lqi_decoder;
+
+/* ---------------------------------------------------------------- encoding */
+
+struct lqi_kernels;
+
+/*
+ * Numbers to stored bytes, many blocks or groups at once.  'x' holds n finite numbers.
+ *
+ * Blocked: whole blocks, to 'codes'.  Planar: whole groups (the last may be short) of
+ * elements [first, first + n) of the row of codes at 'codes', whose bits are still 0; the
+ * scale of each group goes to scale[], f32.
+ */
+typedef struct lqi_encode_run {
+    const float              *x;
+    const float              *imp;      /* n importances, or NULL */
+    size_t                    n;
+    float                     row_ms;   /* as in lqi_fit */
+    const lq_spec            *spec;
+    const struct lqi_grids   *grids;
+    const struct lqi_kernels *kernels;
+    uint8_t                  *codes;
+    uint64_t                  first;
+    uint64_t                  group;
+    float                    *scale;
+} lqi_encode_run;
+
+typedef void lqi_encode_fn(const lqi_encode_run *run);
+
+/* Encoders that levels specialise; as with decoders, a NULL slot means that the format's
+ * own plain C encodes. */
+typedef enum lqi_encoder {
+    LQI_ENCODER_NONE,
+    LQI_ENCODERS
+} lqi_encoder;
 
 /* ------------------------------------------------------------------- tiles */
 
@@ -73,6 +109,11 @@ typedef struct lqi_kernels {
     lq_level       level;
     lqi_tile_f32   tile_f32;
     lqi_decode_fn *decode[LQI_DECODERS];
+    lqi_encode_fn *encode[LQI_ENCODERS];
+    /* 1 if one of n numbers is NaN or infinite. */
+    int  (*any_nonfinite)(const float *x, size_t n);
+    /* Widen [*lo, *hi] to n numbers; NaN does not widen. */
+    void (*range)(const float *x, size_t n, float *lo, float *hi);
     /* arrays of n numbers; nearest even, bit for bit as lib/base/half.h */
     void (*f16_to_f32)(const void *src, float *dst, size_t n);
     void (*bf16_to_f32)(const void *src, float *dst, size_t n);

@@ -29,6 +29,23 @@ static void f32_to_bf16(const float *src, void *dst, size_t n)
         lqi_store16((uint8_t *)dst + 2 * i, lqi_f32_to_bf16(src[i]));
 }
 
+static int any_nonfinite(const float *x, size_t n)
+{
+    int any = 0;
+
+    for (size_t i = 0; i < n; i++)
+        any |= !lqi_finite(x[i]);
+    return any;
+}
+
+static void range(const float *x, size_t n, float *lo, float *hi)
+{
+    for (size_t i = 0; i < n; i++) {
+        *lo = x[i] < *lo ? x[i] : *lo;
+        *hi = x[i] > *hi ? x[i] : *hi;
+    }
+}
+
 /* One chain of fused multiply-adds in ascending order per output. */
 static void tile_f32(const float *w, size_t ldw, const float *x, size_t ldx, size_t k,
                      float *y, size_t ldy)
@@ -46,6 +63,8 @@ static void tile_f32(const float *w, size_t ldw, const float *x, size_t ldx, siz
 void lqi_kernels_init_ref(lqi_kernels *k)
 {
     k->tile_f32 = (lqi_tile_f32){ tile_f32, 2, 2 };
+    k->any_nonfinite = any_nonfinite;
+    k->range = range;
     k->f16_to_f32 = f16_to_f32;
     k->bf16_to_f32 = bf16_to_f32;
     k->f32_to_f16 = f32_to_f16;

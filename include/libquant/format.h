@@ -24,7 +24,10 @@
  *   RxC       groups of R rows by C columns
  *   zp        integer zero points
  *   gidx      a plane that gives each column's group (act-order)
+ *   fz        float zero points, fitted by HQQ
  *   dq, dqN   second-level scales: 8-bit scales in blocks of N (256) around their mean
+ *   gm, gd    one more scale per tensor that multiplies, or divides, the others (NVFP4)
+ *   floor ceil even rceil      how a power-of-two scale is chosen (OCP MX; floor)
  *   f32 f16 bf16 e8m0 e4m3     type of the scales
  *   pad       a last short block of a blocked format is filled with zeros in storage
  */
@@ -50,17 +53,54 @@ enum {
     LQ_FORMAT_F16      = 2,
     LQ_FORMAT_BF16     = 3,
     LQ_FORMAT_Q4_0     = 102,
+    LQ_FORMAT_Q4_1     = 103,
+    LQ_FORMAT_Q5_0     = 106,
+    LQ_FORMAT_Q5_1     = 107,
     LQ_FORMAT_Q8_0     = 108,
+    LQ_FORMAT_Q8_1     = 109,
+    LQ_FORMAT_Q2_K     = 110,
+    LQ_FORMAT_Q3_K     = 111,
     LQ_FORMAT_Q4_K     = 112,
+    LQ_FORMAT_Q5_K     = 113,
     LQ_FORMAT_Q6_K     = 114,
+    LQ_FORMAT_Q8_K     = 115,
+    LQ_FORMAT_IQ2_XXS  = 116,
+    LQ_FORMAT_IQ2_XS   = 117,
+    LQ_FORMAT_IQ3_XXS  = 118,
+    LQ_FORMAT_IQ1_S    = 119,
+    LQ_FORMAT_IQ4_NL   = 120,
+    LQ_FORMAT_IQ3_S    = 121,
+    LQ_FORMAT_IQ2_S    = 122,
+    LQ_FORMAT_IQ4_XS   = 123,
+    LQ_FORMAT_IQ1_M    = 129,
+    LQ_FORMAT_TQ1_0    = 134,
+    LQ_FORMAT_TQ2_0    = 135,
+    LQ_FORMAT_GGUF_MXFP4 = 139, /* GGUF's block spelling of mxfp4 */
+    LQ_FORMAT_GGUF_NVFP4 = 140,
+    LQ_FORMAT_Q1_0     = 141,
+    LQ_FORMAT_Q2_0     = 142,
+    LQ_FORMAT_IQ4_KS   = 191, /* ik_llama.cpp; no GGUF number of ggml's own */
     LQ_FORMAT_NF4      = 200,
     LQ_FORMAT_FP4      = 201, /* bitsandbytes FP4, not OCP E2M1 */
     LQ_FORMAT_CODEBOOK = 202, /* any table of 2..256 values, see codebook.h */
+    LQ_FORMAT_INT2     = 212,
+    LQ_FORMAT_INT3     = 213,
     LQ_FORMAT_INT4     = 214,
+    LQ_FORMAT_INT5     = 215,
+    LQ_FORMAT_INT6     = 216,
+    LQ_FORMAT_INT7     = 217,
     LQ_FORMAT_INT8     = 218,
+    LQ_FORMAT_TERNARY  = 220, /* BitNet b1.58: {-1, 0, 1} * mean |w| */
     LQ_FORMAT_LLM_INT8 = 230, /* LLM.int8(): value = code * absmax / 127 */
     LQ_FORMAT_FP8_E4M3 = 240,
-    LQ_FORMAT_FP8_E5M2 = 241
+    LQ_FORMAT_FP8_E5M2 = 241,
+    LQ_FORMAT_MXFP8_E4M3 = 250, /* OCP MX: groups of 32, E8M0 scales */
+    LQ_FORMAT_MXFP8_E5M2 = 251,
+    LQ_FORMAT_MXFP6_E2M3 = 252,
+    LQ_FORMAT_MXFP6_E3M2 = 253,
+    LQ_FORMAT_MXFP4    = 254,
+    LQ_FORMAT_MXINT8   = 255,
+    LQ_FORMAT_NVFP4    = 256  /* groups of 16, E4M3 scales, a global scale */
 };
 
 enum { LQ_BLOCKED = 1, LQ_PLANAR = 2 };   /* storage */
@@ -107,8 +147,13 @@ enum { LQ_ZEROS_NONE = 0, LQ_ZEROS_INT = 1, LQ_ZEROS_FLOAT = 2 };
 enum {                          /* lq_spec.flags */
     LQ_SPEC_FLAT = 1,           /* groups run through the tensor, past row ends */
     LQ_SPEC_GIDX = 2,           /* plane LQ_PLANE_GIDX gives each column's group */
-    LQ_SPEC_PAD  = 4            /* blocked: a short last block is zero-filled */
+    LQ_SPEC_PAD  = 4,           /* blocked: a short last block is zero-filled */
+    LQ_SPEC_GLOBAL_MUL = 8,     /* scales are multiplied by plane LQ_PLANE_OFFSET */
+    LQ_SPEC_GLOBAL_DIV = 16,    /* scales are divided by it */
+    LQ_SPEC_GLOBAL = 24         /* either */
 };
+
+enum { LQ_SCALE_FLOOR = 1, LQ_SCALE_CEIL = 2, LQ_SCALE_EVEN = 3, LQ_SCALE_RCEIL = 4 };
 
 /*
  * A format with its parameters.  Zero members mean the format's defaults, except in
@@ -125,9 +170,11 @@ typedef struct lq_spec {
     uint32_t  scale2_block;  /* second level: first-level scales per block; 0: none */
     uint32_t  flags;         /* LQ_SPEC_... */
     const struct lq_codebook *codebook;  /* LQ_FORMAT_CODEBOOK only */
+    int32_t   scale_mode;    /* LQ_SCALE_..., formats with power-of-two scales only */
+    int32_t   reserved;      /* 0 */
 } lq_spec;
 
-#define LQ_SPEC_INIT { sizeof(lq_spec), 0, 0, 0, 0, 0, 0, 0, 0 }
+#define LQ_SPEC_INIT { sizeof(lq_spec), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 LQ_API void lq_spec_init(lq_spec *spec);
 
 /*
@@ -165,7 +212,8 @@ enum {
     LQ_PLANE_SCALES = 1, /* first-level scales, [group of rows][group of columns] */
     LQ_PLANE_ZEROS  = 2, /* zero points: bytes (integer) or the scales' type (float) */
     LQ_PLANE_SCALE2 = 3, /* f32 scale of each block of first-level scales */
-    LQ_PLANE_OFFSET = 4, /* f32 per outer: added to decoded first-level scales */
+    LQ_PLANE_OFFSET = 4, /* f32 per outer: added to decoded first-level scales (dq), or
+                            the factor or divisor of all scales (gm, gd) */
     LQ_PLANE_GIDX   = 5, /* i32 per column: its group; one for all rows */
     LQ_PLANES       = 8  /* array size */
 };

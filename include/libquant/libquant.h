@@ -4,7 +4,7 @@
  *
  *     #include <libquant/libquant.h>
  *
- *     lq_ctx *ctx;  lq_spec spec;  lq_tensor *q;
+ *     lq_ctx *ctx;  lq_spec spec = LQ_SPEC_INIT;  lq_tensor *q;
  *     lq_ctx_create(NULL, &ctx, NULL);
  *     lq_spec_parse("nf4:b64:dq", &spec, NULL);
  *     lq_tensor_encode(ctx, &spec, &(lq_shape){ 1, rows, cols }, LQ_F32, w, NULL, &q, NULL);

@@ -15,6 +15,8 @@ struct lq_ctx {
     lq_allocator     allocator;
     lqi_kernels      kernels;
     lqi_decode_fn   *decode[LQI_FORMATS];   /* codec table: by registry index */
+    lqi_encode_fn   *encode[LQI_FORMATS];   /* likewise; NULL: block by block, group by group */
+    struct lqi_grids *grids;                /* expanded codebooks of the I-quants */
     lqi_pool        *pool;                  /* NULL: serial */
     lq_parallel_for *parallel_for;
     void            *parallel_user;
@@ -115,6 +117,7 @@ int lqi_planes_overlap(const lqi_geometry *geometry, const lq_rows *rows, const 
 
 /* Source numbers of one row, and what to do with those that are not finite. */
 typedef struct lqi_values {
+    const lq_ctx *ctx;
     lq_dtype    type;
     const void *x;
     uint64_t    n;
@@ -140,6 +143,14 @@ lq_status lqi_encode_blocks(const lqi_geometry *g, const lqi_values *v, const fl
  * PROPAGATE). */
 lq_status lqi_group_fit(const lqi_geometry *g, float lo, float hi, int32_t nonfinite,
                         lqi_group *group);
+
+/* The same from source numbers [first, first + n), all values of the group. */
+lq_status lqi_group_find(const lqi_geometry *g, const lqi_values *v, uint64_t first, uint64_t n,
+                         lqi_group *group);
+
+/* What a spec needs before it can encode: importances, neighbour lists.  LQ_ERR_ARG (no
+ * importances), LQ_ERR_NOMEM. */
+lq_status lqi_encode_ready(const lq_ctx *ctx, const lqi_geometry *g, const float *imp);
 
 /* Codes of source numbers [first, first + n), all of one group, to elements starting at
  * 'element' of a row of codes. */

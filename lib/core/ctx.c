@@ -15,12 +15,15 @@ void lq_ctx_opts_init(lq_ctx_opts *opts)
         *opts = init;
 }
 
-/* A level's decoder where it has one for the format's kind, else the format's own. */
+/* A level's codec where it has one for the format's kind, else the format's own. */
 static void fill_codecs(lq_ctx *ctx)
 {
     for (int i = 0; i < LQI_FORMATS; i++) {
-        lqi_decode_fn *special = ctx->kernels.decode[lqi_formats[i]->decoder];
-        ctx->decode[i] = special ? special : lqi_formats[i]->decode;
+        const lqi_format *f = lqi_formats[i];
+        lqi_decode_fn *decode = ctx->kernels.decode[f->decoder];
+        lqi_encode_fn *encode = ctx->kernels.encode[f->encoder];
+        ctx->decode[i] = decode ? decode : f->decode;
+        ctx->encode[i] = encode ? encode : f->encode_many;
     }
 }
 

@@ -12,21 +12,24 @@
 
 /* ------------------------------------------------------------------- spans */
 
-static void read_zeros(const uint8_t *zeros, uint64_t first, size_t n,
+static void read_zeros(const lq_spec *s, const uint8_t *zeros, uint64_t first, size_t n,
                        float *out)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && s->zeros == LQ_ZEROS_FLOAT; i++)
+        out[i] = lqi_scale_load(s->scale_type, zeros, first + i);
+    for (size_t i = 0; i < n && s->zeros == LQ_ZEROS_INT; i++)
         out[i] = zeros[first + i];
 }
 
-static lqi_run run_of_row(const lqi_geometry *g, const lq_rows *rows, uint64_t row)
+static lqi_run run_of_row(const lq_ctx *ctx, const lqi_geometry *g, const lq_rows *rows,
+                          uint64_t row)
 {
     uint64_t stride = rows->stride ? rows->stride : g->row_bytes;
     const uint8_t *codes = rows->plane[LQ_PLANE_CODES];
     int flat = g->spec->flags & LQ_SPEC_FLAT;
 
     return (lqi_run){ .codes = flat ? codes : codes + row * stride, .group = g->group_cols,
-                      .table = g->table, .bits = g->bits };
+                      .table = g->table, .bits = g->bits, .grids = ctx->grids };
 }
 
 static void decode_groups(const lq_ctx *ctx, const lqi_geometry *g, const lq_rows *rows,
@@ -36,7 +39,7 @@ static void decode_groups(const lq_ctx *ctx, const lqi_geometry *g, const lq_row
     lqi_decode_fn *decode = ctx->decode[lqi_format_index(g->format)];
     int flat = g->spec->flags & LQ_SPEC_FLAT;
     uint64_t base = flat ? 0 : row / g->group_rows * g->row_groups;
-    lqi_run run = run_of_row(g, rows, row);
+    lqi_run run = run_of_row(ctx, g, rows, row);
 
     run.scale = scale;
     run.zero = g->spec->zeros ? zero : NULL;
@@ -48,7 +51,7 @@ static void decode_groups(const lq_ctx *ctx, const lqi_geometry *g, const lq_row
         size_t groups = (size_t)((in_group + count - 1) / g->group_cols + 1);
         lqi_scales_read(g->spec, rows->plane, base + group, groups, scale);
         if (run.zero)
-            read_zeros(rows->plane[LQ_PLANE_ZEROS], base + group, groups, zero);
+            read_zeros(g->spec, rows->plane[LQ_PLANE_ZEROS], base + group, groups, zero);
         run.first = first;
         run.n = count;
         decode(&run, y);
@@ -65,7 +68,7 @@ static void decode_indexed(const lq_ctx *ctx, const lqi_geometry *g, const lq_ro
     lqi_decode_fn *decode = ctx->decode[lqi_format_index(g->format)];
     const uint8_t *index = rows->plane[LQ_PLANE_GIDX];
     uint64_t base = row * g->row_groups, last = UINT64_MAX;
-    lqi_run run = run_of_row(g, rows, row);
+    lqi_run run = run_of_row(ctx, g, rows, row);
     float scale = 0, zero = 0;
 
     run.scale = &scale;
@@ -79,7 +82,7 @@ static void decode_indexed(const lq_ctx *ctx, const lqi_geometry *g, const lq_ro
         if (group != last) {
             lqi_scales_read(g->spec, rows->plane, base + group, 1, &scale);
             if (run.zero)
-                read_zeros(rows->plane[LQ_PLANE_ZEROS], base + group, 1, &zero);
+                read_zeros(g->spec, rows->plane[LQ_PLANE_ZEROS], base + group, 1, &zero);
             last = group;
         }
         run.first = col0 + i;
@@ -93,7 +96,7 @@ void lqi_decode_span(const lq_ctx *ctx, const lqi_geometry *g, const lq_rows *ro
     if (n == 0)
         return;
     if (g->format->storage == LQ_BLOCKED) {
-        lqi_run run = run_of_row(g, rows, row);
+        lqi_run run = run_of_row(ctx, g, rows, row);
         run.first = col0;
         run.n = n;
         ctx->decode[lqi_format_index(g->format)](&run, y);

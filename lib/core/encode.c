@@ -8,7 +8,8 @@
  */
 #include "lib/core/core.h"
 
-#define CHUNK 256   /* numbers rounded at a time */
+#define CHUNK 256    /* numbers rounded at a time */
+#define PIECE 4096   /* numbers of a blocked row encoded at a time: 16 superblocks */
 
 void lq_encode_opts_init(lq_encode_opts *opts)
 {
@@ -37,58 +38,82 @@ static lq_status mean_square(const lqi_values *v, float *result)
     return LQ_OK;
 }
 
-static void encode_block(const lqi_format *f, const lqi_fit *in, uint8_t *block)
-{
-    _Alignas(16) uint8_t param[LQI_PARAM_MAX] = { 0 };
-    uint32_t codes[LQI_BLOCK_MAX];
-
-    if (f->encode) {
-        f->encode(in, block);
-        return;
-    }
-    if (f->fit)
-        f->fit(in, param);
-    f->round(in, param, codes);
-    f->pack(param, codes, block);
-}
-
 static int too_large(const lqi_format *f, const float *x, size_t n)
 {
-    float most = 0;
+    float lo = 0, hi = 0;
 
-    for (size_t i = 0; i < n && f->max_abs > 0; i++)
-        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-    return most > f->max_abs;
+    for (size_t i = 0; i < n && f->max_abs > 0; i++) {
+        lo = x[i] < lo ? x[i] : lo;
+        hi = x[i] > hi ? x[i] : hi;
+    }
+    return hi > f->max_abs || -lo > f->max_abs;
+}
+
+/* A scale did not fit its type. */
+static int has_bad_block(const lqi_format *f, const float *x, size_t n, const uint8_t *block)
+{
+    if (too_large(f, x, n))
+        return 1;
+    for (size_t i = 0; f->check && i < n; i += f->block_len, block += f->block_bytes)
+        if (f->check(block))
+            return 1;
+    return 0;
+}
+
+/* Whole blocks at x: as many at once as the format can. */
+static void encode_piece(const lqi_format *f, lqi_encode_fn *many, const lqi_encode_run *run)
+{
+    lqi_fit in = { .spec = run->spec, .n = f->block_len, .row_ms = run->row_ms,
+                   .grids = run->grids };
+    uint8_t *block = run->codes;
+
+    if (many) {
+        many(run);
+        return;
+    }
+    for (size_t i = 0; i < run->n; i += f->block_len, block += f->block_bytes) {
+        in.x = run->x + i;
+        in.imp = run->imp ? run->imp + i : NULL;
+        lqi_encode_block(f, &in, block);
+    }
 }
 
 lq_status lqi_encode_blocks(const lqi_geometry *g, const lqi_values *v, const float *imp,
                             uint8_t *row)
 {
-    float x[LQI_BLOCK_MAX], w[LQI_BLOCK_MAX];
+    float x[PIECE], w[PIECE];
     const lqi_format *f = g->format;
-    lqi_fit in = { .spec = g->spec, .x = x, .n = f->block_len };
-    uint8_t *block = row + f->row_bytes;
+    lqi_encode_fn *many = v->ctx->encode[lqi_format_index(f)];
+    lqi_encode_run run = { .x = x, .spec = g->spec, .grids = v->ctx->grids,
+                           .kernels = &v->ctx->kernels, .codes = row + f->row_bytes };
     lq_status status = LQ_OK;
 
     if (f->row_ms && imp)
-        status = mean_square(v, &in.row_ms);
-    for (uint64_t c = 0; c < v->n && !status; c += f->block_len, block += f->block_bytes) {
-        size_t n = (size_t)lqi_min(f->block_len, v->n - c);
-        memset(x + n, 0, (LQI_BLOCK_MAX - n) * sizeof *x);
+        status = mean_square(v, &run.row_ms);
+    for (uint64_t c = 0; c < v->n && !status; c += PIECE) {
+        size_t n = (size_t)lqi_min(PIECE, v->n - c);
+        run.n = (n + f->block_len - 1) / f->block_len * f->block_len;
         status = lqi_values_read(v, c, n, x);
         if (status)
             return status;
+        memset(x + n, 0, (run.n - n) * sizeof *x);
         if (imp) {
-            memset(w + n, 0, (LQI_BLOCK_MAX - n) * sizeof *w);
             memcpy(w, imp + c, n * sizeof *w);
-            in.imp = w;
+            memset(w + n, 0, (run.n - n) * sizeof *w);
+            run.imp = w;
         }
-        encode_block(f, &in, block);
-        if (v->nonfinite != LQ_NONFINITE_PROPAGATE &&
-            (too_large(f, x, n) || (f->check && f->check(block))))
-            return LQ_ERR_NUMERIC;   /* a scale does not fit its type */
+        encode_piece(f, many, &run);
+        if (v->nonfinite != LQ_NONFINITE_PROPAGATE && has_bad_block(f, x, n, run.codes))
+            return LQ_ERR_NUMERIC;
+        run.codes += run.n / f->block_len * f->block_bytes;
     }
     return status;
+}
+
+lq_status lqi_encode_ready(const lq_ctx *ctx, const lqi_geometry *g, const float *imp)
+{
+    (void)ctx;
+    return g->format->needs_imp && !imp ? LQ_ERR_ARG : LQ_OK;
 }
 
 /* ------------------------------------------------------------------ planar */
@@ -100,7 +125,7 @@ lq_status lqi_group_fit(const lqi_geometry *g, float lo, float hi, int32_t nonfi
 
     if (lo > hi)
         lo = hi = 0;
-    *group = (lqi_group){ 0, 0 };
+    group->scale = group->zero = 0;
     g->format->fit_range(s, lo, hi, group);
     if (!s->scale2_block)
         group->scale = lqi_scale_round(s->scale_type, group->scale);
@@ -108,6 +133,32 @@ lq_status lqi_group_fit(const lqi_geometry *g, float lo, float hi, int32_t nonfi
         g->format->fit_zero(s, lo, hi, group);
     return lqi_finite(group->scale) || nonfinite == LQ_NONFINITE_PROPAGATE ? LQ_OK
                                                                            : LQ_ERR_NUMERIC;
+}
+
+static lq_status fit_values(const lqi_geometry *g, const lqi_values *v, uint64_t first,
+                               uint64_t n, lqi_group *group)
+{
+    float x[LQI_VALUES_MAX];
+    lqi_fit in = { .spec = g->spec, .x = x, .n = (size_t)n, .partial = n < g->group_cols };
+    lq_status status = lqi_values_read(v, first, (size_t)n, x);
+
+    if (status)
+        return status;
+    g->format->fit_values(&in, group);
+    return (lqi_finite(group->scale) && lqi_finite(group->zero)) ||
+                   v->nonfinite == LQ_NONFINITE_PROPAGATE ? LQ_OK : LQ_ERR_NUMERIC;
+}
+
+lq_status lqi_group_find(const lqi_geometry *g, const lqi_values *v, uint64_t first, uint64_t n,
+                         lqi_group *group)
+{
+    float lo = INFINITY, hi = -INFINITY;
+    lq_status status;
+
+    if (g->spec->zeros == LQ_ZEROS_FLOAT)
+        return fit_values(g, v, first, n, group);
+    status = lqi_values_range(v, first, n, &lo, &hi);
+    return status ? status : lqi_group_fit(g, lo, hi, v->nonfinite, group);
 }
 
 lq_status lqi_group_round(const lqi_geometry *g, const lqi_values *v, uint64_t first,
@@ -133,7 +184,9 @@ void lqi_group_store(const lqi_geometry *g, const lqi_group *group, void *scales
                      uint8_t *zeros, uint64_t index)
 {
     lqi_scale_store(g->spec->scale_type, group->scale, scales, index);
-    if (g->spec->zeros)
+    if (g->spec->zeros == LQ_ZEROS_FLOAT)
+        lqi_scale_store(g->spec->scale_type, group->zero, zeros, index);
+    else if (g->spec->zeros)
         zeros[index] = (uint8_t)(int)group->zero;
 }
 
@@ -143,11 +196,8 @@ static lq_status encode_groups(const lqi_geometry *g, const lqi_values *v,
 {
     for (uint64_t c = 0, i = row * g->row_groups; c < g->cols; c += g->group_cols, i++) {
         uint64_t n = lqi_min(g->group_cols, g->cols - c);
-        float lo = INFINITY, hi = -INFINITY;
-        lqi_group group;
-        lq_status status = lqi_values_range(v, c, n, &lo, &hi);
-        if (!status)
-            status = lqi_group_fit(g, lo, hi, v->nonfinite, &group);
+        lqi_group group = { 0, 0, 0 };
+        lq_status status = lqi_group_find(g, v, c, n, &group);
         if (!status)
             status = lqi_group_round(g, v, c, n, &group, codes, c);
         if (status)
@@ -162,7 +212,8 @@ static lq_status encode_groups(const lqi_geometry *g, const lqi_values *v,
 
 static int independent(const lq_spec *s)
 {
-    return s->group_rows <= 1 && !s->scale2_block && !(s->flags & (LQ_SPEC_FLAT | LQ_SPEC_GIDX));
+    return s->group_rows <= 1 && !s->scale2_block &&
+           !(s->flags & (LQ_SPEC_FLAT | LQ_SPEC_GIDX | LQ_SPEC_GLOBAL));
 }
 
 int lq_spec_rows_independent(const lq_spec *spec)
@@ -175,6 +226,7 @@ int lq_spec_rows_independent(const lq_spec *spec)
 }
 
 struct encode_job {
+    const lq_ctx         *ctx;
     const lqi_geometry   *g;
     const lq_rows        *rows;
     const lq_encode_opts *opts;
@@ -188,7 +240,7 @@ struct encode_job {
 static lq_status encode_row(const struct encode_job *j, uint64_t r)
 {
     const lqi_geometry *g = j->g;
-    lqi_values v = { j->type, j->x + r * j->x_bytes, g->cols, j->opts->nonfinite };
+    lqi_values v = { j->ctx, j->type, j->x + r * j->x_bytes, g->cols, j->opts->nonfinite };
     uint64_t stride = j->rows->stride ? j->rows->stride : g->row_bytes, row = j->row0 + r;
     uint8_t *codes = (uint8_t *)j->rows->plane[LQ_PLANE_CODES] + row * stride;
 
@@ -251,11 +303,13 @@ lq_status lq_encode_rows(const lq_ctx *ctx, const lq_rows *in, uint64_t row0, ui
     status = lqi_check_floats(&x_type, x, n, o.g.cols, ldx, &bytes);
     if (!status && bytes)
         status = lqi_check_importance(o.opts.importance, o.g.cols);
+    if (!status && bytes)
+        status = lqi_encode_ready(ctx, &o.g, o.opts.importance);
     if (status || bytes == 0)
         return status;
     if (lqi_planes_overlap(&o.g, &o.rows, x, bytes))
         return LQ_ERR_OVERLAP;
-    struct encode_job job = { &o.g, &o.rows, &o.opts, row0, n, LQI_TASK_WEIGHTS / 8 / o.g.cols + 1,
+    struct encode_job job = { ctx, &o.g, &o.rows, &o.opts, row0, n, LQI_TASK_WEIGHTS / 8 / o.g.cols + 1,
                               x_type, x, ldx * lq_dtype_bytes(x_type), LQ_OK };
     lqi_parallel(ctx, (size_t)lqi_div_up(n, job.per_task), encode_task, &job);
     return job.status;

@@ -41,6 +41,8 @@ struct lq_encoder {
     float          *lo, *hi;     /* whole: ranges, [outer][row_groups] */
     float          *queue;       /* flat: numbers waiting for their block */
     size_t          queued;
+    float          *amax;        /* global scale: largest magnitude per expert */
+    float           global;      /* of the expert being encoded */
     double         *sums;        /* second level: sum of scales per expert */
     float          *pending;     /* second level: scales waiting for their block */
     uint8_t        *pending_codes;
@@ -77,6 +79,10 @@ static lq_status check_begin(lq_encoder *e, const lq_encode_opts *opts, lq_error
     if (status || !lqi_mul(e->shape.outer, e->shape.rows, &weights) ||
         !lqi_mul(e->shape.outer, e->shape.cols, &weights))
         return lqi_fail(error, LQ_ERR_OVERFLOW, NULL, "the tensor's size does not fit");
+    status = lqi_encode_ready(e->ctx, &e->g, e->opts.importance);
+    if (status)
+        return lqi_fail(error, status, NULL, "format %s cannot be encoded %s", e->g.format->name,
+                        status == LQ_ERR_ARG ? "without importances" : "now: no memory");
     status = lqi_check_importance(e->opts.importance, e->opts.importance ? weights : 0);
     for (uint64_t i = 0; i < e->shape.outer && e->opts.offset && !status; i++)
         status = lqi_finite(e->opts.offset[i]) ? LQ_OK : LQ_ERR_NONFINITE;
@@ -103,7 +109,8 @@ static void choose_path(lq_encoder *e)
 
     e->flat = (s->flags & LQ_SPEC_FLAT) != 0;
     e->whole = s->group_rows == LQ_GROUP_ALL;
-    e->passes = e->whole || (s->scale2_block && !e->opts.offset) ? 2 : 1;
+    e->passes = e->whole || s->flags & LQ_SPEC_GLOBAL || (s->scale2_block && !e->opts.offset)
+                    ? 2 : 1;
     e->strip = e->whole ? 1 : e->g.group_rows;
     if (!e->flat && per_row < STRIP_BYTES)
         e->strip *= lqi_div_up(STRIP_BYTES / per_row, e->strip);
@@ -124,6 +131,8 @@ static int allocate_all(lq_encoder *e)
         return 0;
     if (e->whole && (!allocate(e, &e->lo, e->shape.outer * g->row_groups, sizeof(float)) ||
                      !allocate(e, &e->hi, e->shape.outer * g->row_groups, sizeof(float))))
+        return 0;
+    if (e->spec.flags & LQ_SPEC_GLOBAL && !allocate(e, &e->amax, e->shape.outer, sizeof(float)))
         return 0;
     if (!e->spec.scale2_block)
         return 1;
@@ -174,7 +183,7 @@ void lq_encoder_destroy(lq_encoder *e)
         return;
     lq_allocator allocator = e->ctx->allocator;
     void *parts[] = { e->codes, e->groups, e->lo, e->hi, e->queue, e->sums, e->pending,
-                      e->pending_codes, e };
+                      e->pending_codes, e->amax, e };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         lqi_free(&allocator, parts[i]);
 }
@@ -195,7 +204,7 @@ uint64_t lq_encoder_strip_rows(const lq_encoder *e)
 
 static lqi_values row_values(const lq_encoder *e, uint64_t row)
 {
-    return (lqi_values){ e->x_type, e->x + row * e->x_bytes, e->g.cols, e->opts.nonfinite };
+    return (lqi_values){ e->ctx, e->x_type, e->x + row * e->x_bytes, e->g.cols, e->opts.nonfinite };
 }
 
 /* Parameters of group column 'c' of strip rows [row, row + rows). */
@@ -206,6 +215,11 @@ static lq_status fit_tile(lq_encoder *e, uint64_t row, uint64_t rows, uint64_t c
     float lo = INFINITY, hi = -INFINITY;
     lq_status status = LQ_OK;
 
+    group->global = e->global;
+    if (rows == 1) {
+        lqi_values v = row_values(e, row);
+        return lqi_group_find(&e->g, &v, first, n, group);
+    }
     for (uint64_t r = row; r < row + rows && !status; r++) {
         lqi_values v = row_values(e, r);
         status = lqi_values_range(&v, first, n, &lo, &hi);
@@ -266,12 +280,14 @@ static lq_status encode_strip_rows(lq_encoder *e, uint64_t row, uint64_t rows)
 static lq_status encode_queue_group(lq_encoder *e, uint64_t index)
 {
     uint64_t first = index * e->g.group_cols, n = lqi_min(e->g.group_cols, e->queued - first);
-    lqi_values v = { LQ_F32, e->queue, e->queued, LQ_NONFINITE_PROPAGATE };
-    float lo = INFINITY, hi = -INFINITY;
+    lqi_values v = { e->ctx, LQ_F32, e->queue, e->queued, LQ_NONFINITE_PROPAGATE };
     lqi_group *group = &e->groups[index];
+    lq_status status;
 
-    lqi_values_range(&v, first, n, &lo, &hi);
-    lq_status status = lqi_group_fit(&e->g, lo, hi, e->opts.nonfinite, group);
+    v.nonfinite = e->opts.nonfinite == LQ_NONFINITE_PROPAGATE ? e->opts.nonfinite
+                                                              : LQ_NONFINITE_ERROR;
+    group->global = e->global;
+    status = lqi_group_find(&e->g, &v, first, n, group);
     return status ? status : lqi_group_round(&e->g, &v, first, n, group, e->codes, first);
 }
 
@@ -351,7 +367,8 @@ static lq_status flush_pending(lq_encoder *e, uint64_t outer)
 /* Scales and zero points of e->groups[0 .. n), in pieces. */
 static lq_status emit_groups(lq_encoder *e, uint64_t n, uint64_t outer)
 {
-    uint8_t scales[256 * 4], zeros[256];
+    uint8_t scales[256 * 4], zeros[256 * 4];
+    size_t size = lqi_scale_bytes(e->spec.scale_type);
     lq_status status = LQ_OK;
 
     for (uint64_t i = 0; i < n && e->spec.scale2_block && !status; i++) {
@@ -364,9 +381,10 @@ static lq_status emit_groups(lq_encoder *e, uint64_t n, uint64_t outer)
         for (uint64_t k = 0; k < count; k++)
             lqi_group_store(&e->g, &e->groups[i + k], scales, zeros, k);
         if (!e->spec.scale2_block)
-            status = emit(e, LQ_PLANE_SCALES, scales, count * lqi_scale_bytes(e->spec.scale_type));
+            status = emit(e, LQ_PLANE_SCALES, scales, count * size);
         if (!status && e->spec.zeros)
-            status = emit(e, LQ_PLANE_ZEROS, zeros, count);
+            status = emit(e, LQ_PLANE_ZEROS, zeros,
+                          e->spec.zeros == LQ_ZEROS_FLOAT ? count * size : count);
     }
     return status;
 }
@@ -381,6 +399,10 @@ static lq_status begin_expert(lq_encoder *e, uint64_t outer)
 
     if (e->spec.scale2_block)
         status = emit_float(e, LQ_PLANE_OFFSET, expert_offset(e, outer));
+    if (e->spec.flags & LQ_SPEC_GLOBAL) {
+        e->global = g->format->fit_global(&e->spec, e->amax[outer]);
+        status = emit_float(e, LQ_PLANE_OFFSET, e->global);
+    }
     for (uint64_t c = 0; c < g->cols && e->spec.flags & LQ_SPEC_GIDX && !status; c++) {
         lqi_store32(index, (uint32_t)(c / g->group_cols));
         status = emit(e, LQ_PLANE_GIDX, index, sizeof index);
@@ -475,6 +497,22 @@ static lq_status scan_queue(lq_encoder *e, uint64_t outer)
     return status;
 }
 
+/* The largest magnitude so far: global scales come from nothing else. */
+static lq_status scan_amax(lq_encoder *e, uint64_t rows, uint64_t outer)
+{
+    float lo = 0, hi = 0;
+    lq_status status = LQ_OK;
+
+    for (uint64_t r = 0; r < rows && !status; r++) {
+        lqi_values v = row_values(e, r);
+        status = lqi_values_range(&v, 0, v.n, &lo, &hi);
+    }
+    hi = -lo > hi ? -lo : hi;
+    if (!status && hi > e->amax[outer])
+        e->amax[outer] = hi;
+    return status;
+}
+
 static lq_status scan_strip(lq_encoder *e, uint64_t rows, uint64_t outer)
 {
     const lqi_geometry *g = &e->g;
@@ -552,7 +590,7 @@ lq_status lq_encoder_scan(lq_encoder *e, lq_dtype type, const void *x, uint64_t 
     status = check_strip(e, type, x, ldx, n, e->scanned);
     for (uint64_t done = 0; done < n && !status;) {
         uint64_t rows = lqi_min(n - done, e->strip), outer = e->scanned / e->shape.rows;
-        status = scan_strip(e, rows, outer);
+        status = e->amax ? scan_amax(e, rows, outer) : scan_strip(e, rows, outer);
         done += rows;
         e->scanned += rows;
         e->x += rows * e->x_bytes;

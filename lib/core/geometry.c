@@ -54,14 +54,16 @@ static lq_status planar(lqi_geometry *g)
     lq_status status = planar_groups(g);
     uint64_t scale2 = s->scale2_block ? lqi_div_up(g->groups, s->scale2_block) : 0;
     size_t scale_bytes = s->scale2_block ? 1 : lqi_scale_bytes(s->scale_type);
+    size_t zero_bytes = s->zeros != LQ_ZEROS_NONE;
 
     if (status)
         return status;
-    if (s->zeros)
-        g->bytes[LQ_PLANE_ZEROS] = g->groups;
-    if (s->scale2_block)
+    if (s->zeros == LQ_ZEROS_FLOAT)
+        zero_bytes = lqi_scale_bytes(s->scale_type);
+    if (s->scale2_block || s->flags & LQ_SPEC_GLOBAL)
         g->bytes[LQ_PLANE_OFFSET] = sizeof(float);
-    if (!lqi_mul(g->groups, scale_bytes, &g->bytes[LQ_PLANE_SCALES]) ||
+    if (!lqi_mul(g->groups, zero_bytes, &g->bytes[LQ_PLANE_ZEROS]) ||
+        !lqi_mul(g->groups, scale_bytes, &g->bytes[LQ_PLANE_SCALES]) ||
         !lqi_mul(scale2, sizeof(float), &g->bytes[LQ_PLANE_SCALE2]) ||
         (s->flags & LQ_SPEC_GIDX && !lqi_mul(g->cols, 4, &g->bytes[LQ_PLANE_GIDX])))
         return LQ_ERR_OVERFLOW;

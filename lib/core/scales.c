@@ -108,6 +108,12 @@ static float scale2_decode(uint8_t code, float scale2, float offset)
     return product + offset;
 }
 
+static void apply_global(const lq_spec *spec, float global, size_t n, float *scales)
+{
+    for (size_t i = 0; i < n; i++)
+        scales[i] = spec->flags & LQ_SPEC_GLOBAL_MUL ? scales[i] * global : scales[i] / global;
+}
+
 void lqi_scales_read(const lq_spec *spec, void *const plane[LQ_PLANES], uint64_t first,
                      size_t n, float *out)
 {
@@ -116,6 +122,8 @@ void lqi_scales_read(const lq_spec *spec, void *const plane[LQ_PLANES], uint64_t
     if (!spec->scale2_block) {
         for (size_t i = 0; i < n; i++)
             out[i] = lqi_scale_load(spec->scale_type, codes, first + i);
+        if (spec->flags & LQ_SPEC_GLOBAL)
+            apply_global(spec, lqi_load_float(LQ_F32, plane[LQ_PLANE_OFFSET], 0), n, out);
         return;
     }
     float offset = lqi_load_float(LQ_F32, plane[LQ_PLANE_OFFSET], 0);

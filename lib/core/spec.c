@@ -28,7 +28,7 @@ static lq_status refuse(const lqi_format *format, const char *what, lq_error *er
 static lq_status complete_blocked(const lqi_format *f, lq_spec *s, lq_error *error)
 {
     if (s->group_rows || s->group_cols || s->scale_type || s->zeros || s->scale2_block ||
-        s->codebook)
+        s->codebook || s->scale_mode)
         return refuse(f, "parameters: its blocks are fixed", error);
     if (s->flags & ~(uint32_t)LQ_SPEC_PAD)
         return refuse(f, "flat groups or group indices", error);
@@ -40,8 +40,10 @@ static void complete_groups(const lqi_format *f, lq_spec *s)
     if (s->group_rows == 0 && s->group_cols == 0) {
         s->group_rows = f->group_rows;
         s->group_cols = f->group_cols;
-        s->flags |= f->flags;
+        s->flags |= f->flags & LQ_SPEC_FLAT;
     }
+    if (!(s->flags & LQ_SPEC_GLOBAL))
+        s->flags |= f->flags & LQ_SPEC_GLOBAL;
     if (s->group_rows == 0)
         s->group_rows = 1;
     if (s->group_cols == 0)
@@ -73,13 +75,23 @@ static lq_status check_options(const lqi_format *f, const lq_spec *s, lq_error *
 {
     if (s->scale_type < 0 || s->scale_type > 31 || !(f->scale_types >> s->scale_type & 1))
         return refuse(f, "scales of this type", error);
-    if (s->zeros != LQ_ZEROS_NONE && !(s->zeros == LQ_ZEROS_INT && f->can & LQI_CAN_ZEROS_INT))
+    if ((s->zeros == LQ_ZEROS_INT && !(f->can & LQI_CAN_ZEROS_INT)) ||
+        (s->zeros == LQ_ZEROS_FLOAT && !(f->can & LQI_CAN_ZEROS_FLOAT)) || s->zeros < 0 ||
+        s->zeros > LQ_ZEROS_FLOAT)
         return refuse(f, "such zero points", error);
+    if (s->zeros == LQ_ZEROS_FLOAT && (s->group_rows != 1 || s->group_cols > LQI_VALUES_MAX))
+        return refuse(f, "float zero points for groups this large", error);
+    if (s->flags & LQ_SPEC_GLOBAL && (!(f->can & LQI_CAN_GLOBAL) || s->scale2_block ||
+                                      (s->flags & LQ_SPEC_GLOBAL) == LQ_SPEC_GLOBAL))
+        return refuse(f, "such a global scale", error);
+    if (s->scale_mode < 0 || s->scale_mode > LQ_SCALE_RCEIL || s->reserved ||
+        (s->scale_mode && !(f->can & LQI_CAN_SCALE_MODE)))
+        return refuse(f, "a choice of scales", error);
     if (s->scale2_block && !(f->can & LQI_CAN_SCALE2))
         return refuse(f, "second-level scales", error);
     if (s->scale2_block && s->scale_type != LQ_F32)
         return refuse(f, "second-level scales of another type than f32", error);
-    if (s->flags & ~(uint32_t)(LQ_SPEC_FLAT | LQ_SPEC_GIDX))
+    if (s->flags & ~(uint32_t)(LQ_SPEC_FLAT | LQ_SPEC_GIDX | LQ_SPEC_GLOBAL))
         return refuse(f, "padding: short groups need none", error);
     if (s->flags & LQ_SPEC_GIDX &&
         (!(f->can & LQI_CAN_GIDX) || s->flags & LQ_SPEC_FLAT || s->group_rows != 1 ||
@@ -108,6 +120,8 @@ lq_status lq_spec_complete(lq_spec *spec, lq_error *error)
         status = complete_blocked(f, &s, error);
     } else {
         complete_groups(f, &s);
+        if (s.scale_mode == 0 && f->can & LQI_CAN_SCALE_MODE)
+            s.scale_mode = LQ_SCALE_FLOOR;
         if (s.scale_type == LQ_DTYPE_DEFAULT)
             s.scale_type = s.scale2_block ? LQ_F32 : f->scale_type;
         status = check_groups(f, &s, error);
@@ -131,7 +145,7 @@ int lq_spec_equal(const lq_spec *a, const lq_spec *b)
     return x.format == y.format && x.group_rows == y.group_rows &&
            x.group_cols == y.group_cols && x.scale_type == y.scale_type &&
            x.zeros == y.zeros && x.scale2_block == y.scale2_block && x.flags == y.flags &&
-           x.codebook == y.codebook;
+           x.codebook == y.codebook && x.scale_mode == y.scale_mode;
 }
 
 /* -------------------------------------------------------------------- text */
@@ -143,13 +157,21 @@ static const struct word {
     uint32_t    flags;
     int32_t     zeros;
     uint32_t    scale2;
+    int32_t     mode;
 } words[] = {
-    { "ch", 1, LQ_GROUP_ALL, 0, 0, 0 },
-    { "t", LQ_GROUP_ALL, LQ_GROUP_ALL, 0, 0, 0 },
-    { "zp", 0, 0, 0, LQ_ZEROS_INT, 0 },
-    { "gidx", 0, 0, LQ_SPEC_GIDX, 0, 0 },
-    { "dq", 0, 0, 0, 0, 256 },
-    { "pad", 0, 0, LQ_SPEC_PAD, 0, 0 },
+    { "ch", 1, LQ_GROUP_ALL, 0, 0, 0, 0 },
+    { "t", LQ_GROUP_ALL, LQ_GROUP_ALL, 0, 0, 0, 0 },
+    { "zp", 0, 0, 0, LQ_ZEROS_INT, 0, 0 },
+    { "fz", 0, 0, 0, LQ_ZEROS_FLOAT, 0, 0 },
+    { "gidx", 0, 0, LQ_SPEC_GIDX, 0, 0, 0 },
+    { "dq", 0, 0, 0, 0, 256, 0 },
+    { "gm", 0, 0, LQ_SPEC_GLOBAL_MUL, 0, 0, 0 },
+    { "gd", 0, 0, LQ_SPEC_GLOBAL_DIV, 0, 0, 0 },
+    { "floor", 0, 0, 0, 0, 0, LQ_SCALE_FLOOR },
+    { "ceil", 0, 0, 0, 0, 0, LQ_SCALE_CEIL },
+    { "even", 0, 0, 0, 0, 0, LQ_SCALE_EVEN },
+    { "rceil", 0, 0, 0, 0, 0, LQ_SCALE_RCEIL },
+    { "pad", 0, 0, LQ_SPEC_PAD, 0, 0, 0 },
 };
 
 static const lq_dtype scale_types[] = { LQ_F32, LQ_F16, LQ_BF16, LQ_E8M0, LQ_F8_E4M3 };
@@ -211,6 +233,8 @@ static int apply_option(const char *option, lq_spec *s)
         s->zeros |= words[i].zeros;
         if (words[i].scale2)
             s->scale2_block = words[i].scale2;
+        if (words[i].mode)
+            s->scale_mode = words[i].mode;
         return 1;
     }
     for (size_t i = 0; i < COUNT(scale_types); i++) {
@@ -265,7 +289,7 @@ static lq_status unknown_option(const char *option, lq_error *error)
         if (distance(option, lq_dtype_name(scale_types[i])) < distance(option, near))
             near = lq_dtype_name(scale_types[i]);
     return lqi_fail(error, LQ_ERR_ARG, NULL,
-                    "no option '%.64s' (gN, bN, RxC, ch, t, zp, gidx, dq, pad or a scale "
+                    "no option '%.64s' (gN, bN, RxC, ch, t, zp, fz, gidx, dq, gm, gd, pad, a scale mode or "
                     "type); did you mean '%s'?", option, near);
 }
 
@@ -317,6 +341,8 @@ static void print_group(const lq_spec *s, char *text, size_t capacity)
 
 lq_status lq_spec_print(const lq_spec *spec, char *text, size_t capacity)
 {
+    static const char *const zeros[] = { "", ":zp", ":fz" };
+    static const char *const modes[] = { "", "", ":ceil", ":even", ":rceil" };
     char group[32] = "", dq[16] = "", out[LQ_SPEC_TEXT];
     const lqi_format *f;
     const char *type = NULL;
@@ -336,9 +362,11 @@ lq_status lq_spec_print(const lq_spec *spec, char *text, size_t capacity)
         else if (s.scale_type != f->scale_type)
             type = lq_dtype_name(s.scale_type);
     }
-    n = snprintf(out, sizeof out, "%s%s%s%s%s%s%s%s", f->name, group, s.zeros ? ":zp" : "",
-                 s.flags & LQ_SPEC_GIDX ? ":gidx" : "", dq, type ? ":" : "", type ? type : "",
-                 s.flags & LQ_SPEC_PAD ? ":pad" : "");
+    n = snprintf(out, sizeof out, "%s%s%s%s%s%s%s%s%s%s%s", f->name, group, zeros[s.zeros],
+                 s.flags & LQ_SPEC_GIDX ? ":gidx" : "", dq,
+                 s.flags & LQ_SPEC_GLOBAL_MUL ? ":gm" : "",
+                 s.flags & LQ_SPEC_GLOBAL_DIV ? ":gd" : "", type ? ":" : "", type ? type : "",
+                 modes[s.scale_mode], s.flags & LQ_SPEC_PAD ? ":pad" : "");
     if (n < 0 || (size_t)n >= sizeof out || (size_t)n >= capacity)
         return LQ_ERR_BUFFER;
     memcpy(text, out, (size_t)n + 1);

@@ -4,7 +4,7 @@
  */
 #include "lib/core/core.h"
 
-#define CHUNK 256
+#define CHUNK 1024
 
 static void load(const lqi_values *v, uint64_t first, size_t n, float *out)
 {
@@ -12,8 +12,11 @@ static void load(const lqi_values *v, uint64_t first, size_t n, float *out)
         memcpy(out, (const float *)v->x + first, n * sizeof *out);
         return;
     }
-    for (size_t i = 0; i < n; i++)
-        out[i] = lqi_load_float(v->type, v->x, first + i);
+    const uint8_t *halves = (const uint8_t *)v->x + 2 * first;
+    if (v->type == LQ_F16)
+        v->ctx->kernels.f16_to_f32(halves, out, n);
+    else
+        v->ctx->kernels.bf16_to_f32(halves, out, n);
 }
 
 /* Largest finite magnitude of the row: what CLAMP makes of an infinity. */
@@ -39,12 +42,7 @@ static float repair(const lqi_values *v, float f)
 lq_status lqi_values_read(const lqi_values *v, uint64_t first, size_t n, float *out)
 {
     load(v, first, n, out);
-    if (v->nonfinite == LQ_NONFINITE_PROPAGATE)
-        return LQ_OK;
-    uint32_t any = 0;
-    for (size_t i = 0; i < n; i++)
-        any |= (lqi_float_bits(out[i]) & 0x7f800000) == 0x7f800000;
-    if (!any)
+    if (v->nonfinite == LQ_NONFINITE_PROPAGATE || !v->ctx->kernels.any_nonfinite(out, n))
         return LQ_OK;
     if (v->nonfinite == LQ_NONFINITE_ERROR)
         return LQ_ERR_NONFINITE;
@@ -64,10 +62,7 @@ lq_status lqi_values_range(const lqi_values *v, uint64_t first, uint64_t n, floa
         lq_status status = lqi_values_read(v, first + i, count, x);
         if (status)
             return status;
-        for (size_t j = 0; j < count; j++) {
-            *lo = x[j] < *lo ? x[j] : *lo;
-            *hi = x[j] > *hi ? x[j] : *hi;
-        }
+        v->ctx->kernels.range(x, count, lo, hi);
     }
     return LQ_OK;
 }

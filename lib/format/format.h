@@ -27,10 +27,13 @@
 #include "libquant/format.h"
 #include "libquant/codebook.h"
 
+struct lqi_grids;   /* lib/format/grids.h: expanded codebooks, in the context */
+
 /* Parameters of one group of a planar format; 'scale' as stored, already rounded. */
 typedef struct lqi_group {
     float scale, zero;   /* zero: the stored byte as a number 0..255, whatever its sign means
-                            to the format; 0 without zero points */
+                            to the format, or a float zero point; 0 without zero points */
+    float global;        /* specs with a global scale: its value, set before fit_range */
 } lqi_group;
 
 /* What fit and round look at. */
@@ -41,6 +44,7 @@ typedef struct lqi_fit {
     size_t         n;        /* block_len; planar: elements of the group */
     int            partial;  /* planar: the group is shorter than the spec says */
     float          row_ms;   /* blocked with row_ms and imp: mean of x^2 over the row */
+    const struct lqi_grids *grids;
 } lqi_fit;
 
 /* What a planar format can be combined with. */
@@ -49,8 +53,13 @@ enum {
     LQI_CAN_MULTIROW  = 2,    /* groups over several rows (needs fit_range) */
     LQI_CAN_ZEROS_INT = 4,
     LQI_CAN_SCALE2    = 8,
-    LQI_CAN_GIDX      = 16
+    LQI_CAN_GIDX      = 16,
+    LQI_CAN_ZEROS_FLOAT = 32, /* needs fit_values */
+    LQI_CAN_GLOBAL    = 64,   /* needs fit_global */
+    LQI_CAN_SCALE_MODE = 128
 };
+
+#define LQI_VALUES_MAX 4096   /* columns of a group that fit_values sees at once */
 
 enum { LQI_LOW_FIRST = 0, LQI_HIGH_FIRST = 1 };
 
@@ -70,7 +79,10 @@ typedef struct lqi_format {
     uint8_t     strip_rows;    /* rows encoded together, 1 for all so far */
     float       max_abs;       /* larger magnitudes cannot be encoded; 0: check says it */
     uint8_t     row_ms;        /* fit wants lqi_fit.row_ms when there are importances */
+    uint8_t     needs_imp;     /* cannot be encoded without importances */
+    uint8_t     neighbours;    /* grids whose neighbour lists encoding needs: bits of grids.h */
     lqi_decoder decoder;
+    lqi_encoder encoder;
     int16_t     gguf;          /* type number, -1: none */
     lq_dtype    dtype;         /* plain numbers of this type, or 0 */
 
@@ -89,6 +101,10 @@ typedef struct lqi_format {
     /* planar with integer zero points: group->zero for group->scale, which has been rounded
      * to its stored type; NULL without ZEROS_INT */
     void (*fit_zero)(const lq_spec *spec, float lo, float hi, lqi_group *group);
+    /* planar, specs with float zero points: from all values of the group */
+    void (*fit_values)(const lqi_fit *in, lqi_group *group);
+    /* planar, specs with a global scale: from the largest magnitude of the tensor */
+    float (*fit_global)(const lq_spec *spec, float amax);
     void (*round)(const lqi_fit *in, const void *param, uint32_t *codes);
     void (*value)(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
                   float *y);
@@ -98,6 +114,9 @@ typedef struct lqi_format {
     /* Where the reference's search does not fit the steps: one block, instead of fit,
      * round and pack.  NULL for most. */
     void (*encode)(const lqi_fit *in, void *block);
+    /* Many blocks, with the searches of the kernel table; the bytes of the steps above.
+     * NULL: block by block. */
+    lqi_encode_fn *encode_many;
 } lqi_format;
 
 /* -------------------------------------------------------------- the registry */
@@ -122,6 +141,9 @@ const lqi_format *lqi_format_by_name(const char *name);
 const lqi_format *lqi_format_by_gguf(uint32_t type);
 const lqi_format *lqi_format_by_dtype(lq_dtype type);            /* plain numbers */
 int               lqi_format_index(const lqi_format *format);   /* LQI_INDEX_... */
+
+/* One block by the steps above: what encode_many must equal, and falls back to. */
+void lqi_encode_block(const lqi_format *format, const lqi_fit *in, void *block);
 
 /* ------------------------------------------------------------------- planar */
 

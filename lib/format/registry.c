@@ -59,6 +59,21 @@ const lqi_format *lqi_format_by_dtype(lq_dtype type)
     return NULL;
 }
 
+void lqi_encode_block(const lqi_format *f, const lqi_fit *in, void *block)
+{
+    _Alignas(16) uint8_t param[LQI_PARAM_MAX] = { 0 };
+    uint32_t codes[LQI_BLOCK_MAX];
+
+    if (f->encode) {
+        f->encode(in, block);
+        return;
+    }
+    if (f->fit)
+        f->fit(in, param);
+    f->round(in, param, codes);
+    f->pack(param, codes, block);
+}
+
 int lqi_format_index(const lqi_format *format)
 {
     for (int i = 0; i < LQI_FORMATS; i++)

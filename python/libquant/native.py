@@ -107,7 +107,8 @@ class lq_spec(Structure):
     _fields_ = [("struct_size", c_size_t), ("format", c_int32), ("group_rows", c_uint32),
                 ("group_cols", c_uint32), ("scale_type", c_int32), ("zeros", c_int32),
                 ("scale2_block", c_uint32), ("flags", c_uint32),
-                ("codebook", POINTER(lq_codebook))]
+                ("codebook", POINTER(lq_codebook)), ("scale_mode", c_int32),
+                ("reserved", c_int32)]
 
 
 class lq_shape(Structure):
