@@ -9,53 +9,11 @@
  * even, denormals kept.  Magnitudes of 65520 and more become infinity, NaN a quiet NaN
  * (0x7e00) of the same sign; check reports both.  Source of truth: GGUF type 1.
  */
-#include "lib/format/blocked.h"
+#define HALF_TO_F32   lqi_f16_to_f32
+#define HALF_FROM_F32 lqi_f32_to_f16
+#define HALF_EXPONENT 0x7c00
 
-static lq_status check(const void *block)
-{
-    return (lqi_load16(block) & 0x7c00) == 0x7c00 ? LQ_ERR_NONFINITE : LQ_OK;
-}
-
-static void fit(const lqi_fit *in, void *param)
-{
-    (void)in;
-    (void)param;
-}
-
-static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
-{
-    (void)param;
-    codes[0] = lqi_f32_to_f16(in->x[0]);
-}
-
-static void value(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
-                  float *y)
-{
-    (void)spec;
-    (void)param;
-    for (size_t i = 0; i < n; i++)
-        y[i] = lqi_f16_to_f32((uint16_t)codes[i]);
-}
-
-static void pack(const void *param, const uint32_t *codes, void *block)
-{
-    (void)param;
-    lqi_store16(block, (uint16_t)codes[0]);
-}
-
-static void unpack(const void *block, void *param, uint32_t *codes)
-{
-    (void)param;
-    codes[0] = lqi_load16(block);
-}
-
-static void decode(const lqi_run *run, float *y)
-{
-    const uint8_t *b = run->codes + 2 * run->first;
-
-    for (size_t i = 0; i < run->n; i++)
-        y[i] = lqi_f16_to_f32(lqi_load16(b + 2 * i));
-}
+#include "lib/format/half16.h"
 
 const lqi_format lqi_format_f16 = {
     .name        = "f16",
