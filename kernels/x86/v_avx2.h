@@ -93,3 +93,63 @@ V_INLINE v_f32 v_table4_high(v_table4 t, const uint8_t *p)
     v_f32 b = _mm256_permutevar8x32_ps(t.high, index);
     return _mm256_blendv_ps(a, b, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
 }
+
+/* -------------------------------------------------------- arithmetic, masks */
+
+V_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return _mm256_add_ps(a, b); }
+V_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return _mm256_sub_ps(a, b); }
+V_INLINE v_f32 v_div(v_f32 a, v_f32 b) { return _mm256_div_ps(a, b); }
+V_INLINE v_f32 v_sqrt(v_f32 a) { return _mm256_sqrt_ps(a); }
+V_INLINE v_f32 v_abs(v_f32 a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+
+/* a > b ? a : b and a < b ? a : b: a NaN on either side gives b */
+V_INLINE v_f32 v_max(v_f32 a, v_f32 b) { return _mm256_max_ps(a, b); }
+V_INLINE v_f32 v_min(v_f32 a, v_f32 b) { return _mm256_min_ps(a, b); }
+
+V_INLINE v_f32 v_neg(v_f32 a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
+
+/* Comparisons are false where a NaN takes part. */
+typedef __m256 v_mask;
+
+V_INLINE v_mask v_lt(v_f32 a, v_f32 b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+V_INLINE v_mask v_eq(v_f32 a, v_f32 b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
+V_INLINE v_mask v_both(v_mask a, v_mask b) { return _mm256_and_ps(a, b); }
+V_INLINE v_mask v_either(v_mask a, v_mask b) { return _mm256_or_ps(a, b); }
+V_INLINE v_mask v_not(v_mask a)
+{
+    return _mm256_xor_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(-1)));
+}
+V_INLINE uint32_t v_bits(v_mask m) { return (uint32_t)_mm256_movemask_ps(m); }   /* lane i in bit i */
+V_INLINE v_f32 v_select(v_mask m, v_f32 yes, v_f32 no) { return _mm256_blendv_ps(no, yes, m); }
+
+/* The low byte of each lane. */
+V_INLINE void v_store_bytes(uint8_t *p, v_f32 v)
+{
+    __m256i low = _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(0xff));
+    __m128i w = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+
+    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(w, w));
+}
+
+/* y[i][lane] = rows[lane][i] for i in [0, V_LANES) */
+V_INLINE void v_transpose(const float *const *rows, size_t first, float *y)
+{
+    v_f32 r[8], t[8];
+
+    for (int i = 0; i < 8; i++)
+        r[i] = v_load(rows[i] + first);
+    for (int i = 0; i < 8; i += 2) {    /* pairs of rows */
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)      /* four rows: half h of r[i + c] has column 4h + c */
+        for (int k = 0; k < 2; k++) {
+            __m256d a = _mm256_castps_pd(t[i + k]), b = _mm256_castps_pd(t[i + k + 2]);
+            r[i + 2 * k] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b));
+            r[i + 2 * k + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
+        }
+    for (int c = 0; c < 4; c++) {
+        v_store(y + 8 * c, _mm256_permute2f128_ps(r[c], r[c + 4], 0x20));
+        v_store(y + 8 * (c + 4), _mm256_permute2f128_ps(r[c], r[c + 4], 0x31));
+    }
+}

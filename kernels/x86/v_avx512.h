@@ -93,3 +93,65 @@ V_INLINE v_f32 v_table4_high(v_table4 t, const uint8_t *p)
     word = _mm512_inserti64x4(word, _mm256_set1_epi32((int)lqi_load32(p + 4)), 1);
     return _mm512_permutexvar_ps(_mm512_srlv_epi32(word, shift), t);
 }
+
+/* -------------------------------------------------------- arithmetic, masks */
+
+V_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return _mm512_add_ps(a, b); }
+V_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return _mm512_sub_ps(a, b); }
+V_INLINE v_f32 v_div(v_f32 a, v_f32 b) { return _mm512_div_ps(a, b); }
+V_INLINE v_f32 v_sqrt(v_f32 a) { return _mm512_sqrt_ps(a); }
+V_INLINE v_f32 v_abs(v_f32 a) { return _mm512_abs_ps(a); }
+
+/* a > b ? a : b and a < b ? a : b: a NaN on either side gives b */
+V_INLINE v_f32 v_max(v_f32 a, v_f32 b) { return _mm512_max_ps(a, b); }
+V_INLINE v_f32 v_min(v_f32 a, v_f32 b) { return _mm512_min_ps(a, b); }
+
+V_INLINE v_f32 v_neg(v_f32 a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
+
+/* Comparisons are false where a NaN takes part. */
+typedef __mmask16 v_mask;
+
+V_INLINE v_mask v_lt(v_f32 a, v_f32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+V_INLINE v_mask v_eq(v_f32 a, v_f32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+V_INLINE v_mask v_both(v_mask a, v_mask b) { return (v_mask)(a & b); }
+V_INLINE v_mask v_either(v_mask a, v_mask b) { return (v_mask)(a | b); }
+V_INLINE v_mask v_not(v_mask a) { return (v_mask)~a; }
+V_INLINE uint32_t v_bits(v_mask m) { return m; }   /* lane i in bit i */
+V_INLINE v_f32 v_select(v_mask m, v_f32 yes, v_f32 no)
+{
+    return _mm512_mask_blend_ps(m, no, yes);
+}
+
+/* The low byte of each lane. */
+V_INLINE void v_store_bytes(uint8_t *p, v_f32 v)
+{
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_castps_si512(v)));
+}
+
+/* y[i][lane] = rows[lane][i] for i in [0, V_LANES) */
+V_INLINE void v_transpose(const float *const *rows, size_t first, float *y)
+{
+    v_f32 r[16], t[16];
+
+    for (int i = 0; i < 16; i++)
+        r[i] = v_load(rows[i] + first);
+    for (int i = 0; i < 16; i += 2) {   /* pairs of rows */
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4)     /* four rows: 128-bit lane q of r[i + c] has column 4q + c */
+        for (int k = 0; k < 2; k++) {
+            __m512d a = _mm512_castps_pd(t[i + k]), b = _mm512_castps_pd(t[i + k + 2]);
+            r[i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+            r[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+        }
+    for (int i = 0; i < 16; i += 8)     /* even and odd 128-bit lanes of eight rows */
+        for (int c = 0; c < 4; c++) {
+            t[i + c] = _mm512_shuffle_f32x4(r[i + c], r[i + c + 4], 0x88);
+            t[i + c + 4] = _mm512_shuffle_f32x4(r[i + c], r[i + c + 4], 0xdd);
+        }
+    for (int c = 0; c < 8; c++) {
+        v_store(y + 16 * c, _mm512_shuffle_f32x4(t[c], t[c + 8], 0x88));
+        v_store(y + 16 * (c + 8), _mm512_shuffle_f32x4(t[c], t[c + 8], 0xdd));
+    }
+}
