@@ -151,7 +151,8 @@ LQ_API const char *lq_file_config(const lq_file *file, uint64_t *bytes);
 /*
  * Writes one container: declare metadata and all tensors, lq_writer_begin(), then the
  * data in any order, lq_writer_finish().  Until finish returns LQ_OK nothing is visible
- * at 'path'; destroy without finish removes every trace.
+ * at 'path'; destroy without finish removes every trace.  A process that is killed leaves
+ * its temporary, ".NAME.lqtmp-XXXXXX" beside the output, for a person to remove.
  */
 typedef struct lq_writer lq_writer;
 
@@ -343,6 +344,13 @@ LQ_API void lq_convert_opts_init(lq_convert_opts *opts);
  */
 LQ_API lq_status lq_convert(const lq_ctx *ctx, const char *in, const char *out,
                             const lq_convert_opts *opts, lq_error *error);
+
+#define LQ_GGUF_NAME 64   /* bytes of the longest name in GGUF, with its end */
+
+/* The name that llama.cpp gives to a tensor of a Hugging Face Llama checkpoint:
+ * "blk.0.attn_q.weight" for "model.layers.0.self_attn.q_proj.weight".  LQ_ERR_NOTFOUND
+ * for any other name, LQ_ERR_BUFFER ('capacity' bytes are too few), LQ_ERR_ARG. */
+LQ_API lq_status lq_gguf_name(const char *name, char *gguf, size_t capacity);
 
 /* ----------------------------------------------------------------- imatrix */
 

@@ -5,6 +5,10 @@
  * "dir/name" is written as "dir/.name.lqtmp-XXXXXX" and renamed at the end; a directory
  * likewise, and exchanged with an existing one, which is then removed.  Everything goes
  * through a descriptor of "dir", so that a directory renamed meanwhile does no harm.
+ *
+ * A temporary that a killed process has left stays: nothing tells it from that of a writer
+ * at work, on another machine perhaps.  Nobody reads it as a model, and no later run
+ * stumbles over it.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -67,7 +67,7 @@ static void report(const lqi_plan *plan, uint64_t index, const double sums[2],
                    const lq_writer *writer)
 {
     const lqi_job *job = &plan->jobs[index];
-    const lqi_weight *w = &plan->cp->weights[job->weight];
+    const lqi_weight *w = job->made ? NULL : &plan->cp->weights[job->weight];
     char from[LQ_SPEC_TEXT] = "", to[LQ_SPEC_TEXT] = "";
     uint64_t main = job->raw != LQI_NONE ? job->raw_out : job->out.main;
     lq_convert_report r = { .struct_size = sizeof r, .index = index, .count = plan->count };
@@ -75,15 +75,15 @@ static void report(const lqi_plan *plan, uint64_t index, const double sums[2],
     if (!plan->opts->report)
         return;
     if (job->raw == LQI_NONE) {
-        lq_spec_print(&w->spec, from, sizeof from);
+        lq_spec_print(w ? &w->spec : &job->out.spec, from, sizeof from);
         lq_spec_print(&job->out.spec, to, sizeof to);
     }
     r.name = job->out.name;
     r.from = from;
     r.to = to;
     r.reason = job->reason;
-    r.shape = w->shape;
-    r.bytes_in = r.bytes_out = w->bytes;
+    r.shape = job->out.shape;
+    r.bytes_in = r.bytes_out = w ? w->bytes : 0;
     if (job->raw == LQI_NONE)
         lq_spec_bytes(&job->out.spec, &job->out.shape, &r.bytes_out);
     r.sum_sq = sums[0];

@@ -366,9 +366,15 @@ static lq_status copy(run *r)
 
 lq_status lqi_job_run(lqi_plan *plan, lqi_job *job, uint64_t *done, double sums[2])
 {
-    run r = { .plan = plan, .job = job, .w = &plan->cp->weights[job->weight], .done = *done };
-    lq_status st = report(&r, 0, 0);
+    run r = { .plan = plan, .job = job, .done = *done };
+    lq_status st;
 
+    sums[0] = sums[1] = 0;
+    if (job->made)
+        return lqi_out_sink(&job->out, LQ_PLANE_CODES, 0, job->made,
+                            (size_t)job->out.bytes[LQ_PLANE_CODES]);
+    r.w = &plan->cp->weights[job->weight];
+    st = report(&r, 0, 0);
     if (!st)
         st = job->action == LQ_ENCODE ? encode(&r) : copy(&r);
     if (!st && job->raw == LQI_NONE && job->out.dialect->store)

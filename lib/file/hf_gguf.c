@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/file/hf_gguf.c - names, row order and keys of Hugging Face Llama models in GGUF
+ * lib/file/hf_gguf.c - row order and keys of Hugging Face Llama models in GGUF
  *
  * Without jansson the file is empty: config.json cannot be read then.
  *
@@ -13,8 +13,6 @@
 #ifdef LQI_HAVE_JSON
 #include <jansson.h>
 #include <stdio.h>
-
-enum { NO_HEADS, Q_HEADS, K_HEADS };
 
 int lqi_llama_known(json_t *config)
 {
@@ -30,27 +28,6 @@ int lqi_llama_known(json_t *config)
 }
 
 /* ----------------------------------------------------------------------- names */
-
-static const struct top { const char *hf, *gguf; } top_names[] = {
-    { "model.embed_tokens.weight", "token_embd.weight" },
-    { "model.norm.weight", "output_norm.weight" },
-    { "lm_head.weight", "output.weight" },
-};
-
-static const struct layer { const char *hf, *gguf; int heads; } layer_names[] = {
-    { "input_layernorm.weight", "attn_norm.weight", NO_HEADS },
-    { "self_attn.q_proj.weight", "attn_q.weight", Q_HEADS },
-    { "self_attn.k_proj.weight", "attn_k.weight", K_HEADS },
-    { "self_attn.v_proj.weight", "attn_v.weight", NO_HEADS },
-    { "self_attn.o_proj.weight", "attn_output.weight", NO_HEADS },
-    { "post_attention_layernorm.weight", "ffn_norm.weight", NO_HEADS },
-    { "mlp.gate_proj.weight", "ffn_gate.weight", NO_HEADS },
-    { "mlp.up_proj.weight", "ffn_up.weight", NO_HEADS },
-    { "mlp.down_proj.weight", "ffn_down.weight", NO_HEADS },
-    { "self_attn.v_proj.bias", "attn_v.bias", NO_HEADS },
-    { "self_attn.o_proj.bias", "attn_output.bias", NO_HEADS },
-    { "self_attn.rotary_emb.inv_freq", "", NO_HEADS },      /* computed by readers */
-};
 
 static lq_status integer(const lqi_plan *plan, const char *key, uint64_t *value)
 {
@@ -80,7 +57,7 @@ static lq_status count_heads(const lqi_plan *plan, int which, uint32_t *heads)
     uint64_t n = 0;
     lq_status st = LQ_ERR_NOTFOUND;
 
-    if (which == K_HEADS)
+    if (which == LQI_K_HEADS)
         st = integer(plan, "num_key_value_heads", &n);
     if (st == LQ_ERR_NOTFOUND)
         st = need(plan, "num_attention_heads", &n);
@@ -91,58 +68,28 @@ static lq_status count_heads(const lqi_plan *plan, int which, uint32_t *heads)
     return st;
 }
 
-/* "model.layers.N.rest": N's digits and the rest. */
-static const char *split_layer(const char *hf, const char **digits, int *count)
+static int ends(const char *name, const char *suffix)
 {
-    static const char prefix[] = "model.layers.";
-    const char *p = hf + sizeof prefix - 1;
-
-    if (strncmp(hf, prefix, sizeof prefix - 1))
-        return NULL;
-    *digits = p;
-    while (*p >= '0' && *p <= '9')
-        p++;
-    *count = (int)(p - *digits);
-    return *count && *count < 8 && *p == '.' ? p + 1 : NULL;
+    return lqi_scan_base(name, suffix) != 0;
 }
 
-static lq_status keep_text(lqi_plan *plan, const char *text, char **name)
-{
-    *name = lqi_arena_text(&plan->arena, text, strlen(text));
-    return *name ? LQ_OK : lqi_fail(plan->error, LQ_ERR_NOMEM, NULL, "no memory for a name");
-}
-
-static lq_status layer_name(lqi_plan *plan, const char *hf, char **name, uint32_t *heads)
-{
-    const char *digits = NULL, *rest;
-    char text[96] = "";
-    int count = 0;
-
-    rest = split_layer(hf, &digits, &count);
-    if (!rest)
-        return LQ_OK;
-    for (size_t i = 0; i < sizeof layer_names / sizeof *layer_names; i++) {
-        const struct layer *l = &layer_names[i];
-        lq_status st;
-        if (strcmp(rest, l->hf))
-            continue;
-        st = l->heads ? count_heads(plan, l->heads, heads) : LQ_OK;
-        if (*l->gguf)
-            snprintf(text, sizeof text, "blk.%.*s.%s", count, digits, l->gguf);
-        return st ? st : keep_text(plan, text, name);
-    }
-    if (!strcmp(rest, "self_attn.q_proj.bias") || !strcmp(rest, "self_attn.k_proj.bias"))
-        return lqi_fail(plan->error, LQ_ERR_UNSUPPORTED, NULL,
-                        "'%s': biases of q and k are not known in GGUF's llama", hf);
-    return LQ_OK;
-}
-
+/* rotary_emb.inv_freq is computed by readers: the empty name says that nobody wants it. */
 lq_status lqi_llama_name(lqi_plan *plan, const char *hf, char **name, uint32_t *heads)
 {
-    for (size_t i = 0; i < sizeof top_names / sizeof *top_names; i++)
-        if (!strcmp(hf, top_names[i].hf))
-            return keep_text(plan, top_names[i].gguf, name);
-    return layer_name(plan, hf, name, heads);
+    char text[LQ_GGUF_NAME] = "";
+    int which = LQI_NO_HEADS;
+    lq_status st = lqi_llama_find(hf, text, sizeof text, &which);
+
+    if (st == LQ_ERR_BUFFER || (st && !ends(hf, ".self_attn.rotary_emb.inv_freq")))
+        return LQ_OK;
+    if (which != LQI_NO_HEADS && ends(hf, ".bias"))
+        return lqi_fail(plan->error, LQ_ERR_UNSUPPORTED, NULL,
+                        "'%s': biases of q and k are not known in GGUF's llama", hf);
+    st = which ? count_heads(plan, which, heads) : LQ_OK;
+    if (st)
+        return st;
+    *name = lqi_arena_text(&plan->arena, text, strlen(text));
+    return *name ? LQ_OK : lqi_fail(plan->error, LQ_ERR_NOMEM, NULL, "no memory for a name");
 }
 
 /* ------------------------------------------------------------------------ keys */
@@ -221,21 +168,6 @@ static lq_status read_sizes(const lqi_plan *plan, sizes *s)
     return st;
 }
 
-/* Scaled positions are more keys and, for Llama 3, a tensor: not known yet. */
-static lq_status check_rope(const lqi_plan *plan)
-{
-    json_t *scaling = json_object_get(plan->config, "rope_scaling");
-    json_t *type = json_object_get(scaling, "rope_type");
-
-    if (!type)
-        type = json_object_get(scaling, "type");
-    if (!json_is_object(scaling) ||
-        (json_is_string(type) && !strcmp(json_string_value(type), "default")))
-        return LQ_OK;
-    return lqi_fail(plan->error, LQ_ERR_UNSUPPORTED, NULL,
-                    "the config's 'rope_scaling' is not known in the conversion to GGUF");
-}
-
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -273,10 +205,8 @@ lq_status lqi_llama_keys(lqi_plan *plan, lq_writer *writer)
     json_t *name = json_object_get(plan->config, "_name_or_path");
     const char *text = json_is_string(name) && *json_string_value(name)
                            ? json_string_value(name) : base_name(plan->in);
-    lq_status st = check_rope(plan);
+    lq_status st = read_sizes(plan, &s);
 
-    if (!st)
-        st = read_sizes(plan, &s);
     if (!st)
         st = put_text(plan, writer, "general.architecture", "llama");
     if (!st)
@@ -285,6 +215,8 @@ lq_status lqi_llama_keys(lqi_plan *plan, lq_writer *writer)
         st = put_text(plan, writer, "general.type", "model");
     if (!st)
         st = put_sizes(plan, writer, &s);
+    if (!st)
+        st = lqi_rope_keys(plan, writer);
     return st ? st : lqi_tokenizer_keys(plan, writer, s.vocab);
 }
 #else

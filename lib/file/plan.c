@@ -175,6 +175,36 @@ static lq_status plan_weight(lqi_plan *plan, uint64_t index, const lqi_choose *r
     return plane_sizes(plan, &job->out);
 }
 
+/* Tensors that llama.cpp wants and the source does not have. */
+static lq_status plan_made(lqi_plan *plan)
+{
+#ifdef LQI_HAVE_JSON
+    lqi_job *job = &plan->jobs[plan->count];
+    lq_status st = LQ_OK;
+
+    if (!plan->llama)
+        return LQ_OK;
+    memset(job, 0, sizeof *job);
+    job->weight = job->raw = job->raw_out = LQI_NONE;
+    job->out.ctx = plan->ctx;
+    job->out.error = plan->error;
+    st = lqi_rope_job(plan, job);
+    if (st || !job->made)
+        return st;
+    plan->count++;
+    job->out.dtype = LQ_F32;
+    lq_spec_init(&job->out.spec);
+    job->out.spec.format = LQ_FORMAT_F32;
+    st = lq_spec_complete(&job->out.spec, plan->error);
+    if (!st)
+        st = lqi_shape_of(job->out.n_dims, job->out.dims, &job->out.shape);
+    return st ? st : plane_sizes(plan, &job->out);
+#else
+    (void)plan;
+    return LQ_OK;
+#endif
+}
+
 /* --------------------------------------------------------------------- order */
 
 /* N of "blk.N.", -1 without. */
@@ -282,6 +312,8 @@ lq_status lqi_plan_make(lqi_plan *plan)
         plan->count++;
         plan->work += plan->cp->weights[i].bytes;
     }
+    if (!st)
+        st = plan_made(plan);
     if (!st && plan->container == LQ_CONTAINER_GGUF && plan->count)
         qsort(plan->jobs, (size_t)plan->count, sizeof *plan->jobs, by_block);
     return st ? st : assign_dialects(plan);

@@ -12,7 +12,7 @@
  *   output.c           a planned weight's planes into a writer's tensors
  *   encode_weight.c    one weight decoded and encoded in strips
  *   attach.c           metadata, config.json and other files of the output
- *   hf_gguf.c          names, row order and keys of HF Llama in GGUF
+ *   hf_names.c  hf_gguf.c  hf_rope.c   names, row order and keys of HF Llama in GGUF
  *   tokenizer_gguf.c   tokenizer.json and tokenizer.model as GGUF keys
  *   verify.c           lq_verify()
  */
@@ -172,7 +172,8 @@ lq_status lqi_out_write(lqi_out *out, uint64_t tensor, const void *data, uint64_
 /* --------------------------------------------------------------------- plan */
 
 typedef struct lqi_job {
-    uint64_t    weight;         /* index in the checkpoint, LQI_NONE: nothing */
+    uint64_t    weight;         /* index in the checkpoint, LQI_NONE: 'made' */
+    const void *made;           /* F32 numbers that the source does not have */
     int32_t     action;
     uint32_t    heads;          /* rows to interleave, hf_gguf.c; 0: none */
     char       *reason;         /* in the plan's arena */
@@ -208,12 +209,21 @@ lq_status lqi_attach(lqi_plan *plan, lq_writer *writer);
 
 /* ---------------------------------------------------------- HF Llama -> GGUF */
 
+enum { LQI_NO_HEADS, LQI_Q_HEADS, LQI_K_HEADS };
+
+/* llama.cpp's name of a tensor, and whose heads its rows belong to.  LQ_ERR_NOTFOUND,
+ * LQ_ERR_BUFFER. */
+lq_status lqi_llama_find(const char *hf, char *name, size_t capacity, int *heads);
+
 #ifdef LQI_HAVE_JSON
 /* 1 if the model's config names an architecture that hf_gguf.c maps. */
 int lqi_llama_known(struct json_t *config);
-/* Name and heads of a weight; *name NULL: no such name, keep it. */
+/* Name and heads of a weight; *name NULL: no such name, keep it; "": leave it out. */
 lq_status lqi_llama_name(lqi_plan *plan, const char *hf, char **name, uint32_t *heads);
 lq_status lqi_llama_keys(lqi_plan *plan, lq_writer *writer);
+lq_status lqi_rope_keys(lqi_plan *plan, lq_writer *writer);
+/* Name, numbers and dimensions of the tensor of rope factors; job->made stays NULL without. */
+lq_status lqi_rope_job(lqi_plan *plan, lqi_job *job);
 lq_status lqi_tokenizer_keys(lqi_plan *plan, lq_writer *writer, uint64_t vocab);
 #endif
 

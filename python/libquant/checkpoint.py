@@ -6,7 +6,7 @@ from ctypes import byref
 from . import buffers, native
 from .buffers import Address, size
 from .core import Handle, Spec, as_spec, default_context, out
-from .errors import check, lib, new_error
+from .errors import Error, check, lib, new_error
 from .file import DIRECTORY, File, file_opts, path_bytes, text_bytes
 from .tensor import NONFINITE, Tensor, progress_callback
 
@@ -134,6 +134,18 @@ def choose_default(checkpoint, key, spec, container=DIRECTORY):
     check(lib.lq_choose_default(byref(raw), byref(as_spec(spec).raw), container,
                                 byref(choice)))
     return Choice(choice)
+
+
+def gguf_name(name):
+    """llama.cpp's name for a tensor of a Hugging Face Llama checkpoint, or None."""
+    text = ctypes.create_string_buffer(64)
+    try:
+        check(lib.lq_gguf_name(text_bytes(name), text, len(text)))
+    except Error as error:
+        if error.name != "LQ_ERR_NOTFOUND":
+            raise
+        return None
+    return text.value.decode()
 
 
 class Report:

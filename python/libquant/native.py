@@ -372,6 +372,7 @@ FUNCTIONS = {
     "lq_choose_default": (_status, [_P(lq_weight), _spec, c_int32, _P(lq_choice)]),
     "lq_convert_opts_init": (None, [_P(lq_convert_opts)]),
     "lq_convert": (_status, [_ctx, _text, _text, _P(lq_convert_opts), _err]),
+    "lq_gguf_name": (_status, [_text, _P(c_char), c_size_t]),
     "lq_imatrix_open": (_status, [_ctx, _text, _P(_imatrix), _err]),
     "lq_imatrix_open_memory": (_status, [_ctx, c_void_p, _u64, _P(_imatrix), _err]),
     "lq_imatrix_destroy": (None, [_imatrix]),

@@ -416,6 +416,11 @@ class Files(unittest.TestCase):
         with self.assertRaises(lq.Error):
             lq.Imatrix.from_memory(data[:-1])
 
+    def test_gguf_name(self):
+        self.assertEqual(lq.gguf_name("model.layers.7.self_attn.k_proj.weight"),
+                         "blk.7.attn_k.weight")
+        self.assertIsNone(lq.gguf_name("blk.7.attn_k.weight"))
+
     def test_errors_name_the_place(self):
         with self.assertRaises(lq.Error) as caught:
             lq.File(self.path("nothing.gguf"))

@@ -13,11 +13,11 @@ static const float *find_importance(const lq_imatrix *imatrix, const lq_weight *
                                     uint64_t *count)
 {
     const float *values = NULL;
-    char other[256];
+    char other[LQ_GGUF_NAME];
 
     if (lq_imatrix_find(imatrix, w->name, &values, count) == LQ_OK)
         return values;
-    if (gguf_name(w->name, other, sizeof other)
+    if (lq_gguf_name(w->name, other, sizeof other) == LQ_OK
         && lq_imatrix_find(imatrix, other, &values, count) == LQ_OK)
         return values;
     return NULL;

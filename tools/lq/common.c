@@ -172,36 +172,3 @@ int check_output(tool *t, const lq_checkpoint *in, const char *in_path, const ch
     }
     return 0;
 }
-
-int gguf_name(const char *name, char *out, size_t capacity)
-{
-    static const char *const whole[][2] = {
-        { "model.embed_tokens.weight", "token_embd.weight" },
-        { "model.norm.weight", "output_norm.weight" },
-        { "lm_head.weight", "output.weight" },
-    };
-    static const char *const part[][2] = {
-        { "self_attn.q_proj", "attn_q" }, { "self_attn.k_proj", "attn_k" },
-        { "self_attn.v_proj", "attn_v" }, { "self_attn.o_proj", "attn_output" },
-        { "mlp.gate_proj", "ffn_gate" }, { "mlp.up_proj", "ffn_up" },
-        { "mlp.down_proj", "ffn_down" }, { "input_layernorm", "attn_norm" },
-        { "post_attention_layernorm", "ffn_norm" },
-    };
-    unsigned layer;
-    int used = 0;
-
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        if (!strcmp(name, whole[i][0]))
-            return snprintf(out, capacity, "%s", whole[i][1]) < (int)capacity;
-    if (sscanf(name, "model.layers.%u.%n", &layer, &used) != 1 || !used)
-        return 0;
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
-        size_t n = strlen(part[i][0]);
-        const char *rest = name + used + n;
-        if (strncmp(name + used, part[i][0], n) || *rest != '.')
-            continue;
-        return snprintf(out, capacity, "blk.%u.%s%s", layer, part[i][1], rest)
-               < (int)capacity;
-    }
-    return 0;
-}

@@ -209,10 +209,6 @@ void doc_dims(doc *j, const char *key, uint32_t n_dims, const uint64_t *dims);
 /* Refuse to write 'out' over 'in', its shards or a folder that holds them. */
 int check_output(tool *t, const lq_checkpoint *in, const char *in_path, const char *out);
 
-/* Name that llama.cpp gives to a tensor of a Hugging Face Llama checkpoint, into 'out'
- * (capacity bytes); 0 when there is none. */
-int gguf_name(const char *name, char *out, size_t capacity);
-
 /* ------------------------------------------------------------------ progress */
 
 typedef struct progress {

@@ -36,10 +36,10 @@ static uint64_t head_rows(const lq_checkpoint *gguf, const char *name, uint64_t 
 static void translate(const lq_checkpoint *hf, uint64_t index, const lq_checkpoint *gguf,
                       uint64_t *found, uint64_t *rows)
 {
-    char other[256];
+    char other[LQ_GGUF_NAME];
     lq_weight w;
 
-    if (!gguf_name(weight_name(hf, index, &w), other, sizeof other)
+    if (lq_gguf_name(weight_name(hf, index, &w), other, sizeof other) != LQ_OK
         || lq_checkpoint_find(gguf, other, found) != LQ_OK) {
         *found = PAIR_NONE;
         return;
