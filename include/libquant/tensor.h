@@ -62,10 +62,18 @@ enum {
     LQ_NONFINITE_PROPAGATE = 3  /* encoded as they come: the group decodes to anything */
 };
 
+/* Which search finds scales. */
+enum {
+    LQ_SEARCH_EXACT = 0, /* the format's reference: its bytes */
+    LQ_SEARCH_BEST  = 1  /* lower squared error (weighted with the importances in blocked
+                            formats), same format, several times slower.  Groups of
+                            several rows and float zero points: as EXACT */
+};
+
 typedef struct lq_encode_opts {
     size_t       struct_size;
     int32_t      nonfinite;    /* LQ_NONFINITE_... */
-    int32_t      reserved;     /* 0 */
+    int32_t      search;       /* LQ_SEARCH_... */
     const float *importance;   /* one non-negative weight per column [outer][cols], for
                                   formats that use it (imatrix); or NULL */
     const float *offset;       /* second-level scales: use this offset, one per outer,

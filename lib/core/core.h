@@ -122,6 +122,7 @@ typedef struct lqi_values {
     const void *x;
     uint64_t    n;
     int32_t     nonfinite;    /* LQ_NONFINITE_... */
+    int32_t     search;       /* LQ_SEARCH_... */
 } lqi_values;
 
 /* Numbers [first, first + n) to f32 by the policy.  LQ_ERR_NONFINITE. */
@@ -147,6 +148,12 @@ lq_status lqi_group_fit(const lqi_geometry *g, float lo, float hi, int32_t nonfi
 /* The same from source numbers [first, first + n), all values of the group. */
 lq_status lqi_group_find(const lqi_geometry *g, const lqi_values *v, uint64_t first, uint64_t n,
                          lqi_group *group);
+
+/* The second search (best.c): from the reference's block, or from a group fitted to
+ * [lo, hi], to one with a lower squared error. */
+void      lqi_best_block(const lqi_format *format, const lqi_fit *in, uint8_t *block);
+lq_status lqi_best_group(const lqi_geometry *g, const lqi_values *v, uint64_t first,
+                         uint64_t n, float lo, float hi, lqi_group *group);
 
 /* What a spec needs before it can encode: importances, neighbour lists.  LQ_ERR_ARG (no
  * importances), LQ_ERR_NOMEM. */

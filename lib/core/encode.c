@@ -78,6 +78,19 @@ static void encode_piece(const lqi_format *f, lqi_encode_fn *many, const lqi_enc
     }
 }
 
+static void improve_piece(const lqi_format *f, const lqi_encode_run *run, size_t n)
+{
+    lqi_fit in = { .spec = run->spec, .row_ms = run->row_ms, .grids = run->grids };
+    uint8_t *block = run->codes;
+
+    for (size_t i = 0; i < n; i += f->block_len, block += f->block_bytes) {
+        in.x = run->x + i;
+        in.imp = run->imp ? run->imp + i : NULL;
+        in.n = (size_t)lqi_min(f->block_len, n - i);
+        lqi_best_block(f, &in, block);
+    }
+}
+
 lq_status lqi_encode_blocks(const lqi_geometry *g, const lqi_values *v, const float *imp,
                             uint8_t *row)
 {
@@ -103,6 +116,8 @@ lq_status lqi_encode_blocks(const lqi_geometry *g, const lqi_values *v, const fl
             run.imp = w;
         }
         encode_piece(f, many, &run);
+        if (v->search == LQ_SEARCH_BEST)
+            improve_piece(f, &run, n);
         if (v->nonfinite != LQ_NONFINITE_PROPAGATE && has_bad_block(f, x, n, run.codes))
             return LQ_ERR_NUMERIC;
         run.codes += run.n / f->block_len * f->block_bytes;
@@ -158,7 +173,11 @@ lq_status lqi_group_find(const lqi_geometry *g, const lqi_values *v, uint64_t fi
     if (g->spec->zeros == LQ_ZEROS_FLOAT)
         return fit_values(g, v, first, n, group);
     status = lqi_values_range(v, first, n, &lo, &hi);
-    return status ? status : lqi_group_fit(g, lo, hi, v->nonfinite, group);
+    if (!status)
+        status = lqi_group_fit(g, lo, hi, v->nonfinite, group);
+    if (!status && v->search == LQ_SEARCH_BEST)
+        status = lqi_best_group(g, v, first, n, lo, hi, group);
+    return status;
 }
 
 lq_status lqi_group_round(const lqi_geometry *g, const lqi_values *v, uint64_t first,
@@ -240,7 +259,8 @@ struct encode_job {
 static lq_status encode_row(const struct encode_job *j, uint64_t r)
 {
     const lqi_geometry *g = j->g;
-    lqi_values v = { j->ctx, j->type, j->x + r * j->x_bytes, g->cols, j->opts->nonfinite };
+    lqi_values v = { j->ctx, j->type, j->x + r * j->x_bytes, g->cols, j->opts->nonfinite,
+                     j->opts->search };
     uint64_t stride = j->rows->stride ? j->rows->stride : g->row_bytes, row = j->row0 + r;
     uint8_t *codes = (uint8_t *)j->rows->plane[LQ_PLANE_CODES] + row * stride;
 
@@ -280,7 +300,7 @@ static lq_status open_all(const lq_rows *in, const lq_encode_opts *opts, struct 
         (status = lqi_rows_open(in, &o->rows, &o->spec, &o->g)))
         return status;
     if (o->opts.nonfinite < 0 || o->opts.nonfinite > LQ_NONFINITE_PROPAGATE ||
-        o->opts.reserved)
+        o->opts.search < 0 || o->opts.search > LQ_SEARCH_BEST)
         return LQ_ERR_ARG;
     return independent(&o->spec) ? LQ_OK : LQ_ERR_UNSUPPORTED;
 }

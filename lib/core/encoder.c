@@ -65,8 +65,9 @@ static lq_status check_begin(lq_encoder *e, const lq_encode_opts *opts, lq_error
 
     if (status)
         return lqi_fail(error, status, NULL, "lq_encode_opts has an unknown struct_size");
-    if (e->opts.nonfinite < 0 || e->opts.nonfinite > LQ_NONFINITE_PROPAGATE || e->opts.reserved)
-        return lqi_fail(error, LQ_ERR_ARG, NULL, "no such policy for non-finite numbers");
+    if (e->opts.nonfinite < 0 || e->opts.nonfinite > LQ_NONFINITE_PROPAGATE ||
+        e->opts.search < 0 || e->opts.search > LQ_SEARCH_BEST)
+        return lqi_fail(error, LQ_ERR_ARG, NULL, "no such search, or policy for non-finite numbers");
     status = lq_spec_complete(&e->spec, error);
     if (status)
         return status;
@@ -204,7 +205,8 @@ uint64_t lq_encoder_strip_rows(const lq_encoder *e)
 
 static lqi_values row_values(const lq_encoder *e, uint64_t row)
 {
-    return (lqi_values){ e->ctx, e->x_type, e->x + row * e->x_bytes, e->g.cols, e->opts.nonfinite };
+    return (lqi_values){ e->ctx, e->x_type, e->x + row * e->x_bytes, e->g.cols, e->opts.nonfinite,
+                         e->opts.search };
 }
 
 /* Parameters of group column 'c' of strip rows [row, row + rows). */
@@ -280,7 +282,8 @@ static lq_status encode_strip_rows(lq_encoder *e, uint64_t row, uint64_t rows)
 static lq_status encode_queue_group(lq_encoder *e, uint64_t index)
 {
     uint64_t first = index * e->g.group_cols, n = lqi_min(e->g.group_cols, e->queued - first);
-    lqi_values v = { e->ctx, LQ_F32, e->queue, e->queued, LQ_NONFINITE_PROPAGATE };
+    lqi_values v = { e->ctx, LQ_F32, e->queue, e->queued, LQ_NONFINITE_PROPAGATE,
+                     e->opts.search };
     lqi_group *group = &e->groups[index];
     lq_status status;
 

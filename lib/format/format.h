@@ -63,6 +63,19 @@ enum {
 
 enum { LQI_LOW_FIRST = 0, LQI_HIGH_FIRST = 1 };
 
+/* A stored number in the parameters of a block that a better search may change. */
+enum { LQI_TUNE_U8 = 1, LQI_TUNE_I8 = 2, LQI_TUNE_F16 = 3 };
+
+typedef struct lqi_tunable {
+    uint16_t offset, count;   /* in the parameters; count 0 ends a list */
+    uint8_t  kind;            /* LQI_TUNE_... */
+    int16_t  lo, hi;          /* range; of the bits without sign for F16 */
+} lqi_tunable;
+
+#define LQI_TUNE_SCALE(type, member) \
+    { (uint16_t)offsetof(type, member), 1, LQI_TUNE_F16, 1, 0x7bff }
+
+#define LQI_BLOCK_BYTES 1024  /* of any blocked format's block */
 #define LQI_PARAM_MAX 64    /* bytes of any format's parameters of one block */
 #define LQI_BLOCK_MAX 256   /* weights of any blocked format's block */
 
@@ -111,6 +124,7 @@ typedef struct lqi_format {
     void (*pack)(const void *param, const uint32_t *codes, void *block);
     void (*unpack)(const void *block, void *param, uint32_t *codes);
     lqi_decode_fn *decode;
+    const lqi_tunable *tunable;   /* blocked: for the second search; NULL: it has none */
     /* Where the reference's search does not fit the steps: one block, instead of fit,
      * round and pack.  NULL for most. */
     void (*encode)(const lqi_fit *in, void *block);
