@@ -38,17 +38,42 @@ typedef struct lqi_run {
     const float   *table;   /* planar: values by code, for table formats */
     unsigned       bits;    /* planar: per code */
     const struct lqi_grids *grids;  /* expanded codebooks of the I-quants */
+    int            float_zeros;     /* zero[] are numbers, not stored bytes */
 } lqi_run;
 
 typedef void lqi_decode_fn(const lqi_run *run, float *y);
 
-/* Decoders that levels specialise.  A format's descriptor names the one that fits it;
- * where a level has none (NULL, the only slots that may be) the format's own plain C
- * decodes. */
+/*
+ * Decoders that levels specialise.  A format's descriptor names the one that fits it; where
+ * a level has none (NULL, the only slots that may be) the format's own plain C decodes.
+ *
+ * Planar kinds are named by their codes, kinds of blocks by what lies in them.
+ */
 typedef enum lqi_decoder {
     LQI_DECODER_NONE,
-    LQI_DECODER_TABLE4,   /* planar nibbles, high nibble first, 16-entry table * scale */
-    LQI_DECODER_F16_I8X32, /* blocks of { f16 scale, 32 x i8 } */
+    LQI_DECODER_TABLE4,         /* nibbles, high one first: table[code] * scale */
+    LQI_DECODER_TABLE4_LOW,     /* nibbles, low one first */
+    LQI_DECODER_INT4,           /* nibbles, low one first: (code - zero or 8) * scale */
+    LQI_DECODER_INT8,           /* two's complement: (code - zero) * scale */
+    LQI_DECODER_INT8_ABSMAX,    /* two's complement: code * scale * (1 / 127) */
+    LQI_DECODER_E4M3,           /* OCP E4M3FN: number * scale */
+    LQI_DECODER_E5M2,
+    LQI_DECODER_F16,            /* plain numbers */
+    LQI_DECODER_BF16,
+    LQI_DECODER_F16_I8X32,      /* f16 scale, 32 x i8 */
+    LQI_DECODER_F16_NIBBLES,    /* f16 scale, 16 bytes: 16 codes around 8 low, then 16 high */
+    LQI_DECODER_F16_TABLE4,     /* the same layout, values from the table */
+    LQI_DECODER_E8M0_TABLE4,    /* scale 2^(byte - 128), the same layout and table */
+    LQI_DECODER_F16X2_NIBBLES,  /* f16 scale and addend, the same layout, codes from 0 */
+    LQI_DECODER_F16_NIBBLES_BIT,    /* f16 scale, 32 fifth bits, nibbles: around 16 */
+    LQI_DECODER_F16X2_NIBBLES_BIT,  /* f16 scale and addend, fifth bits, nibbles: from 0 */
+    /* blocks of 256 */
+    LQI_DECODER_AFFINE_2_BITS,      /* 16 x (scale, minimum) nibbles, codes, d, dmin */
+    LQI_DECODER_SYMMETRIC_3_BITS,   /* third bits, two bits, 16 scales of 6 bits, d */
+    LQI_DECODER_AFFINE_NIBBLES,     /* d, dmin, 8 x (scale, minimum) of 6 bits, nibbles */
+    LQI_DECODER_AFFINE_NIBBLES_BIT, /* d, dmin, the same 12 bytes, fifth bits, nibbles */
+    LQI_DECODER_SYMMETRIC_6_BITS,   /* low nibbles, upper two bits, 16 x i8 scales, d */
+    LQI_DECODER_F16_TABLE4_SCALES,  /* d, 8 scales of 6 bits, nibbles through the table */
     LQI_DECODERS
 } lqi_decoder;
 
@@ -86,6 +111,75 @@ typedef enum lqi_encoder {
     LQI_ENCODERS
 } lqi_encoder;
 
+/* ----------------------------------------------------------- scale searches */
+
+/*
+ * The searches of lib/format/search.h for several blocks side by side, and what goes
+ * with them.  In their arrays lane b belongs to block b: element i of it is at
+ * [i * lanes + b].  Each lane does the operations of the plain search in their order, so
+ * the bits are the same.  They differ only in what the reference's rounding makes of
+ * numbers of 2^22 and more and of NaN; functions that return uint32_t set bit b if block
+ * b had such numbers: it belongs to the plain encoder.
+ *
+ * Arrays of lanes are LQI_ALIGN aligned.
+ */
+#define LQI_LANES_MAX  16   /* of any level */
+#define LQI_LANE_GROUP 32   /* values of one search at most */
+
+/* How values weigh in a search: x^2, |x|, root mean square of the group + |x|, and
+ * importance * sqrt(ms + x^2). */
+typedef enum lqi_weighting {
+    LQI_WEIGH_SQUARE, LQI_WEIGH_ABS, LQI_WEIGH_RMS, LQI_WEIGH_IMPORTANCE
+} lqi_weighting;
+
+/* x ~ scale * l - min, l in [0, nmax]; candidates as in lqi_qkx_plan. */
+typedef struct lqi_affine_search {
+    const float *x, *w;      /* [groups][n][lanes] */
+    size_t       groups, n;
+    float        rmin, rdelta;
+    int          nmax, steps;
+    int          absolute;   /* error w * |e| instead of w * e^2 */
+    float       *scale, *min, *inverse, *base;   /* [groups][lanes] */
+} lqi_affine_search;
+
+/* x ~ scale * l, l in [-nmax, nmax) */
+typedef struct lqi_symmetric_search {
+    const float *x, *w;      /* [groups][n][lanes] */
+    size_t       groups, n;
+    int          nmax;
+    float       *scale, *inverse;   /* [groups][lanes] */
+    uint8_t     *codes;      /* descend only: [groups][n][lanes], l + nmax; all 0: no scale */
+} lqi_symmetric_search;
+
+/* Codes of n numbers in a row, in groups with a scale (and an addend, or NULL) each:
+ * nearest integer of (x + add) / scale, held to [lo, hi], less lo. */
+typedef struct lqi_rounding {
+    const float *x;
+    size_t       n, group;   /* group: a multiple of 16 */
+    const float *scale, *add;
+    int          lo, hi;
+    uint32_t    *codes;
+} lqi_rounding;
+
+typedef struct lqi_search {
+    uint8_t lanes;   /* 0: this level has no searches, the plain ones of lib/format serve */
+    /* x[i][b] = rows[b][first + i] for i in [0, n), n a multiple of 16 */
+    void (*transpose)(const float *const *rows, size_t first, size_t n, float *x);
+    void (*sum_squares)(const float *x, size_t n, float *sum);
+    /* One group of n values.  IMPORTANCE: w holds importances, ms[b] a mean square. */
+    void (*weigh)(lqi_weighting how, const float *x, size_t n, const float *ms, float *w,
+                  float *sum);
+    uint32_t (*affine)(const lqi_affine_search *s);
+    uint32_t (*symmetric)(const lqi_symmetric_search *s);
+    /* The same by improving one code at a time; 'inverse' is not used. */
+    uint32_t (*descend)(const lqi_symmetric_search *s);
+    /* One group: x ~ scale * l, l in [0, nmax], for x >= 0, n <= 16. */
+    uint32_t (*nonnegative)(const float *x, const float *w, size_t n, int nmax,
+                            uint8_t *codes, float *scale);
+    /* 1 if a number was beyond the rounding.  Codes of groups with scale 0 are not written. */
+    int (*round)(const lqi_rounding *r);
+} lqi_search;
+
 /* ------------------------------------------------------------------- tiles */
 
 /*
@@ -110,9 +204,13 @@ typedef struct lqi_kernels {
     lqi_tile_f32   tile_f32;
     lqi_decode_fn *decode[LQI_DECODERS];
     lqi_encode_fn *encode[LQI_ENCODERS];
+    lqi_search     search;
     /* 1 if one of n numbers is NaN or infinite. */
     int  (*any_nonfinite)(const float *x, size_t n);
-    /* Widen [*lo, *hi] to n numbers; NaN does not widen. */
+    /* Bits of the largest of n magnitudes as a number: 0x7f800000 and more if one is
+     * infinite or NaN. */
+    uint32_t (*magnitude)(const float *x, size_t n);
+    /* Widen [*lo, *hi] to n numbers; NaN does not widen.  A zero result is +0. */
     void (*range)(const float *x, size_t n, float *lo, float *hi);
     /* arrays of n numbers; nearest even, bit for bit as lib/base/half.h */
     void (*f16_to_f32)(const void *src, float *dst, size_t n);
