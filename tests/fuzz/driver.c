@@ -96,8 +96,9 @@ static void run(const char *path)
     while ((entry = readdir(list)) != NULL) {
         if (entry->d_name[0] == '.')
             continue;
-        snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
-        run(below);
+        int n = snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
+        if (n > 0 && (size_t)n < sizeof below)
+            run(below);
     }
     closedir(list);
 }
