@@ -29,13 +29,20 @@ static void f32_to_bf16(const float *src, void *dst, size_t n)
         lqi_store16((uint8_t *)dst + 2 * i, lqi_f32_to_bf16(src[i]));
 }
 
+static uint32_t magnitude(const float *x, size_t n)
+{
+    uint32_t most = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t a = lqi_float_bits(x[i]) & 0x7fffffff;
+        most = a > most ? a : most;
+    }
+    return most;
+}
+
 static int any_nonfinite(const float *x, size_t n)
 {
-    int any = 0;
-
-    for (size_t i = 0; i < n; i++)
-        any |= !lqi_finite(x[i]);
-    return any;
+    return magnitude(x, n) >= 0x7f800000;
 }
 
 static void range(const float *x, size_t n, float *lo, float *hi)
@@ -44,6 +51,8 @@ static void range(const float *x, size_t n, float *lo, float *hi)
         *lo = x[i] < *lo ? x[i] : *lo;
         *hi = x[i] > *hi ? x[i] : *hi;
     }
+    *lo += 0.0f;
+    *hi += 0.0f;
 }
 
 /* One chain of fused multiply-adds in ascending order per output. */
@@ -63,6 +72,7 @@ static void tile_f32(const float *w, size_t ldw, const float *x, size_t ldx, siz
 void lqi_kernels_init_ref(lqi_kernels *k)
 {
     k->tile_f32 = (lqi_tile_f32){ tile_f32, 2, 2 };
+    k->magnitude = magnitude;
     k->any_nonfinite = any_nonfinite;
     k->range = range;
     k->f16_to_f32 = f16_to_f32;

@@ -1,63 +1,215 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels/tmpl/decode.h - decoders, written once in the vector vocabulary
+ * kernels/tmpl/decode.h - decoders of planar codes, written once in the vector vocabulary
  *
- * Included by each ISA unit after its vocabulary (kernels/x86/v_<isa>.h), of which it
- * uses: V_LANES, v_f32, v_store, v_set1, v_mul, v_table4 (16 f32 values in registers),
- * v_table4_load, v_table4_high (values of V_LANES nibbles, high nibble first),
- * v_from_i8.
- *
- * A block decoder multiplies each value by its scale once, as the reference does: the
- * bits are the same on every level.
+ * Included by each ISA unit after its vocabulary (kernels/x86/v_<isa>.h).  A run is cut
+ * into stretches of one group; a stretch is decoded V_LANES codes at a time.  Values are
+ * multiplied by their scale once, as the formats' plain C does: the bits are the same on
+ * every level.
  */
 #ifndef V_LANES
 #error "include a vocabulary header first"
 #endif
 
-/* One stretch of a group: elements [first, first + n) share 'scale'. */
-static void table4_group(const uint8_t *codes, uint64_t first, size_t n, float scale,
-                         const float *table, float *y)
-{
-    v_table4 values = v_table4_load(table, scale);
-    size_t i = 0;
+/* Elements [first, first + n) of group number 'group' of the run. */
+typedef void stretch(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y);
 
-    for (; i < n && (first + i) % 2; i++)
-        y[i] = table[codes[(first + i) / 2] & 15] * scale;
-    for (; i + V_LANES <= n; i += V_LANES)
-        v_store(y + i, v_table4_high(values, codes + (first + i) / 2));
-    for (; i < n; i++) {
-        uint8_t byte = codes[(first + i) / 2];
-        y[i] = table[(first + i) % 2 ? byte & 15 : byte >> 4] * scale;
-    }
-}
-
-static void decode_table4(const lqi_run *run, float *y)
+/* Only the first stretch can begin inside its group. */
+V_INLINE void decode_stretches(const lqi_run *run, stretch *decode, float *y)
 {
     uint64_t first = run->first;
-    size_t left = run->n;
+    size_t left = run->n, n;
 
-    for (size_t g = 0; left; g++) {
-        size_t n = (size_t)lqi_min(left, run->group - first % run->group);
-        table4_group(run->codes, first, n, run->scale[g], run->table, y);
+    if (left == 0)
+        return;
+    n = (size_t)lqi_min(left, run->group - first % run->group);
+    for (size_t g = 0;; g++) {
+        decode(run, first, n, g, y);
+        left -= n;
+        if (left == 0)
+            return;
         y += n;
         first += n;
-        left -= n;
+        n = (size_t)lqi_min(left, run->group);
     }
 }
 
-static void decode_f16_i8x32(const lqi_run *run, float *y)
+/* ------------------------------------------------------------------ nibbles */
+
+static const float nibble_values[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+
+/* Nibbles are looked up in 't', which is scaled already.  'flip' 1: high nibble first. */
+V_INLINE void decode_nibbles(const uint8_t *codes, uint64_t first, size_t n, unsigned flip,
+                             v_table4 t, float *y)
 {
-    const uint8_t *block = run->codes + run->first / 32 * 34;
+    size_t i = 0, vectors;
+    float table[16];
+
+    if (first % 2 || n % V_LANES)
+        v_table4_store(table, t);
+    if (first % 2 && n)
+        y[i++] = table[codes[first / 2] >> 4 * !flip & 15];
+    codes += (first + i) / 2;
+    vectors = (n - i) / V_LANES;
+    for (size_t k = 0; k < vectors; k++, codes += V_LANES / 2, i += V_LANES)
+        v_store(y + i, v_table4_at(t, flip ? v_nibbles_high(codes) : v_nibbles_low(codes)));
+    for (unsigned odd = 0; i < n; i++, codes += odd, odd ^= 1)
+        y[i] = table[*codes >> 4 * (odd ^ flip) & 15];
+}
+
+V_INLINE v_table4 scaled_table(const lqi_run *run, size_t group)
+{
+    return v_table4_mul(v_table4_load(run->table), run->scale[group]);
+}
+
+V_INLINE void table4_high(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)
+{
+    decode_nibbles(run->codes, first, n, 1, scaled_table(run, group), y);
+}
+
+V_INLINE void table4_low(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)
+{
+    decode_nibbles(run->codes, first, n, 0, scaled_table(run, group), y);
+}
+
+V_INLINE void int4(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)
+{
+    v_table4 t = v_table4_sub(v_table4_load(nibble_values), run->zero ? run->zero[group] : 8);
+
+    decode_nibbles(run->codes, first, n, 0, v_table4_mul(t, run->scale[group]), y);
+}
+
+static void decode_table4_high(const lqi_run *run, float *y)
+{
+    decode_stretches(run, table4_high, y);
+}
+
+static void decode_table4_low(const lqi_run *run, float *y)
+{
+    decode_stretches(run, table4_low, y);
+}
+
+static void decode_int4(const lqi_run *run, float *y)
+{
+    decode_stretches(run, int4, y);
+}
+
+/* -------------------------------------------------------------------- bytes */
+
+/* Byte to number without relying on how narrowing treats the sign. */
+V_INLINE float signed_byte(uint8_t b)
+{
+    return (float)((int)(b ^ 0x80) - 128);
+}
+
+/* Codes count from 128 on, as bytes from two's complement; so do stored zero points. */
+V_INLINE void int8(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)
+{
+    const uint8_t *codes = run->codes + first;
+    float zero = 128, scale = run->scale[group];
     size_t i = 0;
 
-    for (; i + 32 <= run->n; i += 32, block += 34) {
-        v_f32 scale = v_set1(lqi_f16_to_f32(lqi_load16(block)));
-        for (size_t j = 0; j < 32; j += V_LANES)
-            v_store(y + i + j, v_mul(v_from_i8(block + 2 + j), scale));
+    if (run->zero)
+        zero = run->float_zeros ? run->zero[group] : (float)((uint32_t)run->zero[group] ^ 128);
+    for (; i + V_LANES <= n; i += V_LANES)
+        v_store(y + i, (v_int_to_f32(v_load_u8(codes + i) ^ 128) - v_set1(zero)) *
+                           v_set1(scale));
+    for (; i < n; i++)
+        y[i] = ((float)(codes[i] ^ 128) - zero) * scale;
+}
+
+/* Scales are largest magnitudes: code * scale * (1 / 127). */
+V_INLINE void int8_absmax(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)
+{
+    const uint8_t *codes = run->codes + first;
+    const float per_code = 1.0f / 127;
+    float scale = run->scale[group];
+    v_f32 s = v_set1(scale), p = v_set1(per_code);
+    size_t i = 0;
+
+    for (; i + V_LANES <= n; i += V_LANES)
+        v_store(y + i, v_from_i8(codes + i) * s * p);
+    for (; i < n; i++)
+        y[i] = signed_byte(codes[i]) * scale * per_code;
+}
+
+static void decode_int8(const lqi_run *run, float *y)
+{
+    decode_stretches(run, int8, y);
+}
+
+static void decode_int8_absmax(const lqi_run *run, float *y)
+{
+    decode_stretches(run, int8_absmax, y);
+}
+
+/* ------------------------------------------------------------- 8-bit floats */
+
+#define FP8_PIECE 128   /* codes looked through for NaN at a time */
+
+/* Whether one of FP8_PIECE codes is 0x7f or 0xff: then the sum of its lower bits and 1
+ * has bit 7 set. */
+V_INLINE int any_e4m3_nan(const uint8_t *codes)
+{
+    const uint64_t low = 0x7f7f7f7f7f7f7f7f, one = 0x0101010101010101;
+    uint64_t seen = 0, word;
+
+    for (int i = 0; i < FP8_PIECE; i += 8) {
+        memcpy(&word, codes + i, sizeof word);
+        seen |= (word & low) + one;
     }
-    if (i < run->n) {
-        float scale = lqi_f16_to_f32(lqi_load16(block));
-        for (size_t j = 0; i + j < run->n; j++)
-            y[i + j] = (float)(int8_t)block[2 + j] * scale;
+    return (seen & ~low) != 0;
+}
+
+V_INLINE void e4m3_one_by_one(const uint8_t *codes, size_t n, float scale, float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = lqi_e4m3_to_f32(codes[i]) * scale;
+}
+
+V_INLINE void e4m3(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)
+{
+    const uint8_t *codes = run->codes + first;
+    float scale = run->scale[group];
+    v_f32 s = v_set1(scale);
+    size_t i = 0;
+
+    for (; i + FP8_PIECE <= n; i += FP8_PIECE) {
+        if (any_e4m3_nan(codes + i)) {
+            e4m3_one_by_one(codes + i, FP8_PIECE, scale, y + i);
+            continue;
+        }
+        for (size_t k = i; k < i + FP8_PIECE; k += V_LANES)
+            v_store(y + k, v_from_e4m3(codes + k) * s);
     }
+    for (; i + V_LANES <= n; i += V_LANES) {
+        v_store(y + i, v_from_e4m3(codes + i) * s);
+        for (size_t k = i; k < i + V_LANES; k++)
+            if ((codes[k] & 0x7f) == 0x7f)
+                y[k] = lqi_e4m3_to_f32(codes[k]) * scale;
+    }
+    e4m3_one_by_one(codes + i, n - i, scale, y + i);
+}
+
+V_INLINE void e5m2(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)
+{
+    const uint8_t *codes = run->codes + first;
+    float scale = run->scale[group];
+    v_f32 s = v_set1(scale);
+    size_t i = 0;
+
+    for (; i + V_LANES <= n; i += V_LANES)
+        v_store(y + i, v_from_e5m2(codes + i) * s);
+    for (; i < n; i++)
+        y[i] = lqi_e5m2_to_f32(codes[i]) * scale;
+}
+
+static void decode_e4m3(const lqi_run *run, float *y)
+{
+    decode_stretches(run, e4m3, y);
+}
+
+static void decode_e5m2(const lqi_run *run, float *y)
+{
+    decode_stretches(run, e5m2, y);
 }

@@ -11,15 +11,13 @@
 
 #include "kernels/tmpl/convert.h"
 #include "kernels/tmpl/decode.h"
+#include "kernels/tmpl/decode_blocks.h"
+#include "kernels/tmpl/scan.h"
+#include "kernels/tmpl/search.h"
 #include "kernels/tmpl/tile_f32.h"
+#include "kernels/tmpl/slots.h"
 
 void lqi_kernels_init_avx2(lqi_kernels *k)
 {
-    k->tile_f32 = (lqi_tile_f32){ tile_f32, TILE_MR, TILE_NR };
-    k->decode[LQI_DECODER_TABLE4] = decode_table4;
-    k->decode[LQI_DECODER_F16_I8X32] = decode_f16_i8x32;
-    k->f16_to_f32 = f16_to_f32;
-    k->bf16_to_f32 = bf16_to_f32;
-    k->f32_to_f16 = f32_to_f16;
-    k->f32_to_bf16 = f32_to_bf16;
+    fill_slots(k);
 }

@@ -68,30 +68,15 @@ V_INLINE void v_to_bf16(void *p, v_f32 v)
     _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(r));
 }
 
+/* One f16; NaN keeps its payload but is quieted. */
+V_INLINE float v_f16_scalar(uint16_t h)
+{
+    return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h)));
+}
+
 V_INLINE v_f32 v_from_i8(const void *p)
 {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
-}
-
-/* ------------------------------------------------------------ 16-value table */
-
-typedef struct v_table4 { v_f32 low, high; } v_table4;   /* entries 0-7, 8-15 */
-
-V_INLINE v_table4 v_table4_load(const float *table, float scale)
-{
-    v_f32 s = v_set1(scale);
-    return (v_table4){ v_mul(v_load(table), s), v_mul(v_load(table + 8), s) };
-}
-
-/* Values of 8 nibbles in 4 bytes, the high nibble of each byte first.  Permutes look at
- * the low three bits of an index; bit 3 moves to the sign and chooses the half. */
-V_INLINE v_f32 v_table4_high(v_table4 t, const uint8_t *p)
-{
-    __m256i word = _mm256_set1_epi32((int)lqi_load32(p));
-    __m256i index = _mm256_srlv_epi32(word, _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24));
-    v_f32 a = _mm256_permutevar8x32_ps(t.low, index);
-    v_f32 b = _mm256_permutevar8x32_ps(t.high, index);
-    return _mm256_blendv_ps(a, b, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
 }
 
 /* -------------------------------------------------------- arithmetic, masks */
@@ -131,6 +116,13 @@ V_INLINE void v_store_bytes(uint8_t *p, v_f32 v)
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(w, w));
 }
 
+/* The low byte of each lane as u32. */
+V_INLINE void v_store_codes(uint32_t *p, v_f32 v)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm256_and_si256(_mm256_castps_si256(v),
+                                                       _mm256_set1_epi32(0xff)));
+}
+
 /* y[i][lane] = rows[lane][i] for i in [0, V_LANES) */
 V_INLINE void v_transpose(const float *const *rows, size_t first, float *y)
 {
@@ -152,4 +144,191 @@ V_INLINE void v_transpose(const float *const *rows, size_t first, float *y)
         v_store(y + 8 * c, _mm256_permute2f128_ps(r[c], r[c + 4], 0x20));
         v_store(y + 8 * (c + 4), _mm256_permute2f128_ps(r[c], r[c + 4], 0x31));
     }
+}
+
+/* ----------------------------------------------------------------- integers */
+
+/* Lanes of 32 bits, with the operators of the language: + - & | << >> (logical). */
+typedef uint32_t v_u32 __attribute__((vector_size(32)));
+
+V_INLINE v_u32 v_set1u(uint32_t u) { return (v_u32)_mm256_set1_epi32((int)u); }
+V_INLINE v_u32 v_as_u32(v_f32 v) { return (v_u32)v; }
+V_INLINE v_f32 v_as_f32(v_u32 u) { return (v_f32)u; }
+V_INLINE v_f32 v_int_to_f32(v_u32 u) { return _mm256_cvtepi32_ps((__m256i)u); }
+V_INLINE v_u32 v_trunc(v_f32 v) { return (v_u32)_mm256_cvttps_epi32(v); }
+V_INLINE v_u32 v_umax(v_u32 a, v_u32 b)
+{
+    return (v_u32)_mm256_max_epu32((__m256i)a, (__m256i)b);
+}
+V_INLINE v_u32 v_umin(v_u32 a, v_u32 b)
+{
+    return (v_u32)_mm256_min_epu32((__m256i)a, (__m256i)b);
+}
+
+V_INLINE uint32_t v_umax_all(v_u32 u)
+{
+    __m128i m = _mm_max_epu32(_mm256_castsi256_si128((__m256i)u),
+                              _mm256_extracti128_si256((__m256i)u, 1));
+    m = _mm_max_epu32(m, _mm_shuffle_epi32(m, 0x4e));
+    return (uint32_t)_mm_cvtsi128_si32(_mm_max_epu32(m, _mm_shuffle_epi32(m, 0xb1)));
+}
+
+V_INLINE v_u32 v_load_u8(const uint8_t *p)
+{
+    return (v_u32)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+}
+
+/* All bits of lane i if bit i is set. */
+V_INLINE v_u32 v_spread(uint32_t bits)
+{
+    const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    return (v_u32)_mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane), lane);
+}
+
+/* ----------------------------------------------------- minimum and maximum */
+
+V_INLINE float v_min_all(v_f32 v)
+{
+    __m128 m = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_min_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_min_ss(m, _mm_movehdup_ps(m)));
+}
+
+V_INLINE float v_max_all(v_f32 v)
+{
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
+/* Numbers below 2^31. */
+V_INLINE v_u32 v_where_uless(v_u32 a, v_u32 b, v_u32 x, v_u32 y)
+{
+    return (v_u32)_mm256_blendv_epi8((__m256i)y, (__m256i)x,
+                                     _mm256_cmpgt_epi32((__m256i)b, (__m256i)a));
+}
+
+/* One step of a search by bisection: 2 i + (t < y). */
+V_INLINE v_u32 v_step(v_u32 i, v_f32 t, v_f32 y)
+{
+    return i + i - (v_u32)_mm256_cmp_ps(t, y, _CMP_LT_OQ);
+}
+
+/*
+ * Lane b of the result is the extreme of v[b]: three rounds, each of which halves the
+ * number of vectors by folding two of them into one.
+ */
+#define V_TREE(name, op) \
+    V_INLINE v_f32 name(const v_f32 v[8]) \
+    { \
+        v_f32 a[4], b[2]; \
+        for (int i = 0; i < 4; i++) \
+            a[i] = op(_mm256_permute2f128_ps(v[i], v[i + 4], 0x20), \
+                      _mm256_permute2f128_ps(v[i], v[i + 4], 0x31)); \
+        for (int i = 0; i < 2; i++) \
+            b[i] = op(_mm256_unpacklo_ps(a[i], a[i + 2]), _mm256_unpackhi_ps(a[i], a[i + 2])); \
+        __m256d even = _mm256_castps_pd(b[0]), odd = _mm256_castps_pd(b[1]); \
+        v_f32 all = op(_mm256_castpd_ps(_mm256_unpacklo_pd(even, odd)), \
+                       _mm256_castpd_ps(_mm256_unpackhi_pd(even, odd))); \
+        return _mm256_permute_ps(all, 0xd8); \
+    }
+V_TREE(v_min_tree, v_min)
+V_TREE(v_max_tree, v_max)
+
+/* ------------------------------------------------------------------- tables */
+
+/* 16 values, chosen by the low four bits of a lane: entries 0-7 and 8-15.  Permutes look
+ * at the low three bits of an index; bit 3 moves to the sign and chooses the half. */
+typedef struct v_table4 { v_f32 low, high; } v_table4;
+
+V_INLINE v_table4 v_table4_load(const void *table)
+{
+    const float *t = table;
+    return (v_table4){ v_load(t), v_load(t + 8) };
+}
+
+V_INLINE void v_table4_store(float *p, v_table4 t)
+{
+    v_store(p, t.low);
+    v_store(p + 8, t.high);
+}
+
+V_INLINE v_table4 v_table4_mul(v_table4 t, float f)
+{
+    return (v_table4){ t.low * v_set1(f), t.high * v_set1(f) };
+}
+
+V_INLINE v_table4 v_table4_sub(v_table4 t, float f)
+{
+    return (v_table4){ t.low - v_set1(f), t.high - v_set1(f) };
+}
+
+V_INLINE v_f32 v_table4_at(v_table4 t, v_u32 i)
+{
+    v_f32 a = _mm256_permutevar8x32_ps(t.low, (__m256i)i);
+    v_f32 b = _mm256_permutevar8x32_ps(t.high, (__m256i)i);
+    return _mm256_blendv_ps(a, b, v_as_f32(i << 28));
+}
+
+/* 8 values, chosen by a lane below 8. */
+typedef v_f32 v_table3;
+
+V_INLINE v_table3 v_table3_load(const float *table) { return v_load(table); }
+V_INLINE v_f32 v_table3_at(v_table3 t, v_u32 i)
+{
+    return _mm256_permutevar8x32_ps(t, (__m256i)i);
+}
+
+/* ------------------------------------------------------------------ nibbles */
+
+/* The nibbles of 4 bytes in the low four bits of 8 lanes; what is above means nothing. */
+V_INLINE v_u32 v_nibbles_high(const uint8_t *p)
+{
+    return (v_u32)_mm256_srlv_epi32(_mm256_set1_epi32((int)lqi_load32(p)),
+                                    _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24));
+}
+
+V_INLINE v_u32 v_nibbles_low(const uint8_t *p)
+{
+    return (v_u32)_mm256_srlv_epi32(_mm256_set1_epi32((int)lqi_load32(p)),
+                                    _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28));
+}
+
+/* Low bytes of four 64-bit lanes. */
+V_INLINE void v_store_low4(uint8_t *p, __m256i pairs)
+{
+    __m256i bytes = _mm256_shuffle_epi8(pairs, _mm256_set1_epi32(0x0800));
+    __m128i four = _mm_unpacklo_epi16(_mm256_castsi256_si128(bytes),
+                                      _mm256_extracti128_si256(bytes, 1));
+    lqi_store32(p, (uint32_t)_mm_cvtsi128_si32(four));
+}
+
+/* Lanes below 16 to half as many bytes, the low or the high nibble of each first. */
+V_INLINE void v_store_nibbles_low(uint8_t *p, v_u32 u)
+{
+    v_store_low4(p, _mm256_or_si256((__m256i)u, _mm256_srli_epi64((__m256i)u, 28)));
+}
+
+V_INLINE void v_store_nibbles_high(uint8_t *p, v_u32 u)
+{
+    v_store_low4(p, _mm256_or_si256(_mm256_slli_epi64((__m256i)u, 4),
+                                    _mm256_srli_epi64((__m256i)u, 32)));
+}
+
+/* ------------------------------------------------------------- 8-bit floats */
+
+/* By way of f16: E5M2 is its upper byte; E4M3 fits with its exponent off by 8.  NaN codes
+ * of E4M3 come out as 480. */
+V_INLINE v_f32 v_from_e5m2(const uint8_t *p)
+{
+    __m128i bytes = _mm_loadl_epi64((const __m128i *)p);
+    return _mm256_cvtph_ps(_mm_unpacklo_epi8(_mm_setzero_si128(), bytes));
+}
+
+V_INLINE v_f32 v_from_e4m3(const uint8_t *p)
+{
+    __m128i wide = _mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i *)p));
+    __m128i half = _mm_or_si128(_mm_and_si128(_mm_slli_epi16(wide, 7), _mm_set1_epi16(0x3f80)),
+                                _mm_and_si128(wide, _mm_set1_epi16(-0x8000)));
+    return _mm256_cvtph_ps(half) * v_set1(256);
 }

@@ -69,29 +69,15 @@ V_INLINE void v_to_bf16(void *p, v_f32 v)
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(r));
 }
 
+/* One f16; NaN keeps its payload but is quieted. */
+V_INLINE float v_f16_scalar(uint16_t h)
+{
+    return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h)));
+}
+
 V_INLINE v_f32 v_from_i8(const void *p)
 {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
-}
-
-/* ------------------------------------------------------------ 16-value table */
-
-typedef v_f32 v_table4;
-
-V_INLINE v_table4 v_table4_load(const float *table, float scale)
-{
-    return v_mul(v_load(table), v_set1(scale));
-}
-
-/* Values of 16 nibbles in 8 bytes, the high nibble of each byte first: dword lane i sees
- * byte i / 2; the permute looks at the low four bits only, so a shift is the unpacking. */
-V_INLINE v_f32 v_table4_high(v_table4 t, const uint8_t *p)
-{
-    const __m512i shift = _mm512_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24,
-                                            4, 0, 12, 8, 20, 16, 28, 24);
-    __m512i word = _mm512_castsi256_si512(_mm256_set1_epi32((int)lqi_load32(p)));
-    word = _mm512_inserti64x4(word, _mm256_set1_epi32((int)lqi_load32(p + 4)), 1);
-    return _mm512_permutexvar_ps(_mm512_srlv_epi32(word, shift), t);
 }
 
 /* -------------------------------------------------------- arithmetic, masks */
@@ -128,6 +114,12 @@ V_INLINE void v_store_bytes(uint8_t *p, v_f32 v)
     _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_castps_si512(v)));
 }
 
+/* The low byte of each lane as u32. */
+V_INLINE void v_store_codes(uint32_t *p, v_f32 v)
+{
+    _mm512_storeu_si512(p, _mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(0xff)));
+}
+
 /* y[i][lane] = rows[lane][i] for i in [0, V_LANES) */
 V_INLINE void v_transpose(const float *const *rows, size_t first, float *y)
 {
@@ -154,4 +146,146 @@ V_INLINE void v_transpose(const float *const *rows, size_t first, float *y)
         v_store(y + 16 * c, _mm512_shuffle_f32x4(t[c], t[c + 8], 0x88));
         v_store(y + 16 * (c + 8), _mm512_shuffle_f32x4(t[c], t[c + 8], 0xdd));
     }
+}
+
+/* ----------------------------------------------------------------- integers */
+
+/* Lanes of 32 bits, with the operators of the language: + - & | << >> (logical). */
+typedef uint32_t v_u32 __attribute__((vector_size(64)));
+
+V_INLINE v_u32 v_set1u(uint32_t u) { return (v_u32)_mm512_set1_epi32((int)u); }
+V_INLINE v_u32 v_as_u32(v_f32 v) { return (v_u32)v; }
+V_INLINE v_f32 v_as_f32(v_u32 u) { return (v_f32)u; }
+V_INLINE v_f32 v_int_to_f32(v_u32 u) { return _mm512_cvtepi32_ps((__m512i)u); }
+V_INLINE v_u32 v_trunc(v_f32 v) { return (v_u32)_mm512_cvttps_epi32(v); }
+V_INLINE v_u32 v_umax(v_u32 a, v_u32 b)
+{
+    return (v_u32)_mm512_max_epu32((__m512i)a, (__m512i)b);
+}
+V_INLINE v_u32 v_umin(v_u32 a, v_u32 b)
+{
+    return (v_u32)_mm512_min_epu32((__m512i)a, (__m512i)b);
+}
+V_INLINE uint32_t v_umax_all(v_u32 u) { return _mm512_reduce_max_epu32((__m512i)u); }
+
+V_INLINE v_u32 v_load_u8(const uint8_t *p)
+{
+    return (v_u32)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+
+/* All bits of lane i if bit i is set. */
+V_INLINE v_u32 v_spread(uint32_t bits) { return (v_u32)_mm512_movm_epi32((__mmask16)bits); }
+
+/* ----------------------------------------------------- minimum and maximum */
+
+V_INLINE float v_min_all(v_f32 v) { return _mm512_reduce_min_ps(v); }
+V_INLINE float v_max_all(v_f32 v) { return _mm512_reduce_max_ps(v); }
+
+V_INLINE v_u32 v_where_uless(v_u32 a, v_u32 b, v_u32 x, v_u32 y)
+{
+    return (v_u32)_mm512_mask_blend_epi32(_mm512_cmplt_epu32_mask((__m512i)a, (__m512i)b),
+                                          (__m512i)y, (__m512i)x);
+}
+
+/* One step of a search by bisection: 2 i + (t < y). */
+V_INLINE v_u32 v_step(v_u32 i, v_f32 t, v_f32 y)
+{
+    __m512i twice = (__m512i)(i + i);
+    return (v_u32)_mm512_mask_add_epi32(twice, _mm512_cmp_ps_mask(t, y, _CMP_LT_OQ), twice,
+                                        _mm512_set1_epi32(1));
+}
+
+/*
+ * Lane b of the result is the extreme of v[b]: four rounds, each of which halves the
+ * number of vectors by folding two of them into one.
+ */
+#define V_TREE(name, op) \
+    V_INLINE v_f32 name(const v_f32 v[16]) \
+    { \
+        v_f32 a[8], b[4], c[2]; \
+        for (int i = 0; i < 8; i++) \
+            a[i] = op(_mm512_shuffle_f32x4(v[i], v[i + 8], 0x44), \
+                      _mm512_shuffle_f32x4(v[i], v[i + 8], 0xee)); \
+        for (int i = 0; i < 4; i++) \
+            b[i] = op(_mm512_shuffle_f32x4(a[i], a[i + 4], 0x88), \
+                      _mm512_shuffle_f32x4(a[i], a[i + 4], 0xdd)); \
+        for (int i = 0; i < 2; i++) \
+            c[i] = op(_mm512_unpacklo_ps(b[i], b[i + 2]), _mm512_unpackhi_ps(b[i], b[i + 2])); \
+        __m512d even = _mm512_castps_pd(c[0]), odd = _mm512_castps_pd(c[1]); \
+        v_f32 all = op(_mm512_castpd_ps(_mm512_unpacklo_pd(even, odd)), \
+                       _mm512_castpd_ps(_mm512_unpackhi_pd(even, odd))); \
+        return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, \
+                                                       12, 14, 13, 15), all); \
+    }
+V_TREE(v_min_tree, v_min)
+V_TREE(v_max_tree, v_max)
+
+/* ------------------------------------------------------------------- tables */
+
+/* 16 values, chosen by the low four bits of a lane. */
+typedef v_f32 v_table4;
+
+V_INLINE v_table4 v_table4_load(const void *table) { return _mm512_loadu_ps(table); }
+V_INLINE void v_table4_store(float *p, v_table4 t) { _mm512_storeu_ps(p, t); }
+V_INLINE v_table4 v_table4_mul(v_table4 t, float f) { return t * v_set1(f); }
+V_INLINE v_table4 v_table4_sub(v_table4 t, float f) { return t - v_set1(f); }
+V_INLINE v_f32 v_table4_at(v_table4 t, v_u32 i)
+{
+    return _mm512_permutexvar_ps((__m512i)i, t);
+}
+
+/* 8 values, chosen by a lane below 8. */
+typedef v_f32 v_table3;
+
+V_INLINE v_table3 v_table3_load(const float *table)
+{
+    return _mm512_castps256_ps512(_mm256_loadu_ps(table));
+}
+V_INLINE v_f32 v_table3_at(v_table3 t, v_u32 i) { return _mm512_permutexvar_ps((__m512i)i, t); }
+
+/* ------------------------------------------------------------------ nibbles */
+
+/* The nibbles of 8 bytes in the low four bits of 16 lanes; what is above means nothing.
+ * Bytes are doubled, so that lane i has byte i / 2. */
+V_INLINE v_u32 v_nibbles_shifted(const uint8_t *p, int64_t shift)
+{
+    __m128i bytes = _mm_loadl_epi64((const __m128i *)p);
+    __m512i lanes = _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(bytes, bytes));
+    return (v_u32)_mm512_srlv_epi32(lanes, _mm512_set1_epi64(shift));
+}
+
+V_INLINE v_u32 v_nibbles_high(const uint8_t *p) { return v_nibbles_shifted(p, 4); }
+V_INLINE v_u32 v_nibbles_low(const uint8_t *p) { return v_nibbles_shifted(p, (int64_t)4 << 32); }
+
+/* Lanes below 16 to half as many bytes, the low or the high nibble of each first. */
+V_INLINE void v_store_nibbles_low(uint8_t *p, v_u32 u)
+{
+    __m512i pairs = _mm512_or_si512((__m512i)u, _mm512_srli_epi64((__m512i)u, 28));
+    _mm_storel_epi64((__m128i *)p, _mm512_cvtepi64_epi8(pairs));
+}
+
+V_INLINE void v_store_nibbles_high(uint8_t *p, v_u32 u)
+{
+    __m512i pairs = _mm512_or_si512(_mm512_slli_epi64((__m512i)u, 4),
+                                    _mm512_srli_epi64((__m512i)u, 32));
+    _mm_storel_epi64((__m128i *)p, _mm512_cvtepi64_epi8(pairs));
+}
+
+/* ------------------------------------------------------------- 8-bit floats */
+
+/* By way of f16: E5M2 is its upper byte; E4M3 fits with its exponent off by 8.  NaN codes
+ * of E4M3 come out as 480. */
+V_INLINE v_f32 v_from_e5m2(const uint8_t *p)
+{
+    __m256i wide = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p));
+    return _mm512_cvtph_ps(_mm256_slli_epi16(wide, 8));
+}
+
+V_INLINE v_f32 v_from_e4m3(const uint8_t *p)
+{
+    __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+    __m256i half = _mm256_or_si256(
+        _mm256_and_si256(_mm256_slli_epi16(wide, 7), _mm256_set1_epi16(0x3f80)),
+        _mm256_and_si256(wide, _mm256_set1_epi16(-0x8000)));
+    return _mm512_cvtph_ps(half) * v_set1(256);
 }

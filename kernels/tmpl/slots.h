@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels/tmpl/slots.h - puts what the other templates defined into a table
+ *
+ * Included last by each ISA unit.
+ */
+#ifndef V_LANES
+#error "include a vocabulary header first"
+#endif
+
+static void fill_decoders(lqi_kernels *k)
+{
+    k->decode[LQI_DECODER_TABLE4] = decode_table4_high;
+    k->decode[LQI_DECODER_TABLE4_LOW] = decode_table4_low;
+    k->decode[LQI_DECODER_INT4] = decode_int4;
+    k->decode[LQI_DECODER_INT8] = decode_int8;
+    k->decode[LQI_DECODER_INT8_ABSMAX] = decode_int8_absmax;
+    k->decode[LQI_DECODER_E4M3] = decode_e4m3;
+    k->decode[LQI_DECODER_E5M2] = decode_e5m2;
+    k->decode[LQI_DECODER_F16] = decode_f16;
+    k->decode[LQI_DECODER_BF16] = decode_bf16;
+    k->decode[LQI_DECODER_F16_I8X32] = decode_f16_i8;
+    k->decode[LQI_DECODER_F16_NIBBLES] = decode_f16_nibbles;
+    k->decode[LQI_DECODER_F16_TABLE4] = decode_f16_table4;
+    k->decode[LQI_DECODER_E8M0_TABLE4] = decode_e8m0_table4;
+    k->decode[LQI_DECODER_F16X2_NIBBLES] = decode_f16x2_nibbles;
+    k->decode[LQI_DECODER_F16_NIBBLES_BIT] = decode_f16_nibbles_bit;
+    k->decode[LQI_DECODER_F16X2_NIBBLES_BIT] = decode_f16x2_nibbles_bit;
+    k->decode[LQI_DECODER_AFFINE_2_BITS] = decode_affine_2_bits;
+    k->decode[LQI_DECODER_SYMMETRIC_3_BITS] = decode_symmetric_3_bits;
+    k->decode[LQI_DECODER_AFFINE_NIBBLES] = decode_affine_nibbles;
+    k->decode[LQI_DECODER_AFFINE_NIBBLES_BIT] = decode_affine_nibbles_bit;
+    k->decode[LQI_DECODER_SYMMETRIC_6_BITS] = decode_symmetric_6_bits;
+    k->decode[LQI_DECODER_F16_TABLE4_SCALES] = decode_f16_table4_scales;
+}
+
+static void fill_slots(lqi_kernels *k)
+{
+    k->tile_f32 = (lqi_tile_f32){ tile_f32, TILE_MR, TILE_NR };
+    fill_decoders(k);
+    k->search = search_slots;
+    k->magnitude = magnitude;
+    k->any_nonfinite = any_nonfinite;
+    k->range = range;
+    k->f16_to_f32 = f16_to_f32;
+    k->bf16_to_f32 = bf16_to_f32;
+    k->f32_to_f16 = f32_to_f16;
+    k->f32_to_bf16 = f32_to_bf16;
+}
