@@ -152,11 +152,13 @@ typedef struct lqi_symmetric_search {
 } lqi_symmetric_search;
 
 /* Codes of n numbers in a row, in groups with a scale (and an addend, or NULL) each:
- * nearest integer of (x + add) / scale, held to [lo, hi], less lo. */
+ * nearest integer of (x + add) / scale, or of scale * (x + add), held to [lo, hi], less
+ * lo. */
 typedef struct lqi_rounding {
     const float *x;
     size_t       n, group;   /* group: a multiple of 16 */
     const float *scale, *add;
+    int          multiply;
     int          lo, hi;
     uint32_t    *codes;
 } lqi_rounding;

@@ -632,7 +632,7 @@ static uint32_t search_nonnegative(const float *x, const float *w, size_t n, int
 
 /* ---------------------------------------------------------------- rounding */
 
-static int search_round(const lqi_rounding *r)
+V_INLINE int round_all(const lqi_rounding *r, const int multiply)
 {
     const v_f32 magic = v_set1(SEARCH_MAGIC), limit = v_set1(SEARCH_LIMIT);
     const v_f32 low = v_set1(SEARCH_MAGIC + (float)r->lo);
@@ -644,13 +644,19 @@ static int search_round(const lqi_rounding *r)
         if (r->scale[g] == 0)
             continue;
         for (size_t i = g * r->group; i < (g + 1) * r->group; i += V_LANES) {
-            v_f32 v = v_div(v_add(v_load(r->x + i), add), scale);
+            v_f32 v = v_add(v_load(r->x + i), add);
+            v = multiply ? v_mul(scale, v) : v_div(v, scale);
             fine = v_both(fine, v_lt(v_abs(v), limit));
             v = v_min(v_max(v_add(v, magic), low), high);
             v_store_codes(r->codes + i, v_add(v, offset));
         }
     }
     return v_bits(v_not(fine)) != 0;
+}
+
+static int search_round(const lqi_rounding *r)
+{
+    return r->multiply ? round_all(r, 1) : round_all(r, 0);
 }
 
 /* --------------------------------------------------------------- the slots */
