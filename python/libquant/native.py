@@ -127,7 +127,7 @@ class lq_rows(Structure):
 
 
 class lq_encode_opts(Structure):
-    _fields_ = [("struct_size", c_size_t), ("nonfinite", c_int32), ("reserved", c_int32),
+    _fields_ = [("struct_size", c_size_t), ("nonfinite", c_int32), ("search", c_int32),
                 ("importance", POINTER(c_float)), ("offset", POINTER(c_float)),
                 ("progress", lq_progress)]
 
@@ -240,6 +240,7 @@ FUNCTIONS = {
     "lq_ctx_opts_init": (None, [_P(lq_ctx_opts)]),
     "lq_ctx_create": (_status, [_P(lq_ctx_opts), _P(_ctx), _err]),
     "lq_ctx_destroy": (None, [_ctx]),
+    "lq_ctx_prepare": (_status, [_ctx]),
     "lq_ctx_level": (_level, [_ctx]),
     "lq_ctx_threads": (c_uint32, [_ctx]),
     # version.h
