@@ -254,7 +254,9 @@ LQ_API lq_status lq_checkpoint_find(const lq_checkpoint *checkpoint, const char 
 
 /* Load a weight's planes into a new tensor (mapped files: borrowed where the bytes lie
  * as we need them; then the checkpoint must outlive the tensor).
- * LQ_ERR_UNSUPPORTED: spec is NULL. */
+ * LQ_ERR_UNSUPPORTED: spec is NULL.  LQ_ERR_NONFINITE, LQ_ERR_CORRUPT: a scale of a
+ * foreign dialect (not "gguf" or "lq") is NaN or infinite, or is negative where scales are
+ * magnitudes (FP8, MX, NVFP4). */
 LQ_API lq_status lq_checkpoint_load(const lq_checkpoint *checkpoint, uint64_t index,
                                     lq_tensor **tensor, lq_error *error);
 

@@ -394,12 +394,15 @@ lq_status lq_checkpoint_load(const lq_checkpoint *checkpoint, uint64_t index,
     where.name = w->name;
     if (!w->spec.format)
         return lqi_fail(error, LQ_ERR_UNSUPPORTED, &where, "not numbers that can be decoded");
-    if (borrow(checkpoint, w, plane, bytes))
-        return lq_tensor_wrap(checkpoint->ctx, &w->spec, &w->shape, plane, bytes, tensor,
-                              error);
-    st = lq_tensor_create(checkpoint->ctx, &w->spec, &w->shape, &t, error);
+    if (borrow(checkpoint, w, plane, bytes)) {
+        st = lq_tensor_wrap(checkpoint->ctx, &w->spec, &w->shape, plane, bytes, &t, error);
+    } else {
+        st = lq_tensor_create(checkpoint->ctx, &w->spec, &w->shape, &t, error);
+        if (!st)
+            st = read_planes(checkpoint, w, t, error);
+    }
     if (!st)
-        st = read_planes(checkpoint, w, t, error);
+        st = lqi_check_scales(checkpoint, w, t, error);
     if (st) {
         lq_tensor_destroy(t);
         return st;

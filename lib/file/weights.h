@@ -58,6 +58,7 @@ typedef struct lqi_weight {
     lqi_part          *parts;
     uint32_t           part_count;
     uint32_t           variant;     /* the dialect's own */
+    int                magnitudes;  /* its scales are never negative */
     lq_codebook       *codebook;    /* owned, or NULL */
 } lqi_weight;
 
@@ -99,6 +100,10 @@ lq_status lqi_part_read(const lq_checkpoint *cp, const lqi_part *part, uint64_t 
 
 /* The part that holds a plane as it is, or NULL. */
 const lqi_part *lqi_weight_part(const lqi_weight *w, int plane);
+
+/* Refuse a loaded weight's impossible scales, see check_scales.c. */
+lq_status lqi_check_scales(const lq_checkpoint *cp, const lqi_weight *w, const lq_tensor *t,
+                           lq_error *error);
 
 /* A whole raw tensor in new memory (free with lqi_free; at least one byte). */
 lq_status lqi_tensor_bytes(const lq_ctx *ctx, const lq_file *file, uint64_t index,

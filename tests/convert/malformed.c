@@ -4,6 +4,8 @@
  *
  * The cases P1-P3 and P5-P8 of the catalogue of bad input.
  */
+#include <math.h>
+
 #include "tests/convert/util.h"
 
 static lq_ctx *ctx;
@@ -25,7 +27,27 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Status of opening a file with these tensors; the error names one of them. */
+/* Load and decode the first weight. */
+static lq_status load(const lq_checkpoint *cp)
+{
+    lq_error error = LQ_ERROR_INIT;
+    lq_weight w = LQ_WEIGHT_INIT;
+    lq_tensor *t = NULL;
+    lq_status st;
+
+    assert_int_equal(lq_checkpoint_weight(cp, 0, &w), LQ_OK);
+    if (!w.spec)
+        return LQ_OK;
+    st = lq_checkpoint_load(cp, 0, &t, &error);
+    if (st)
+        assert_true(error.name[0] && strstr(error.message, error.name));
+    else
+        free(decode_weight(cp, w.name, &w));
+    lq_tensor_destroy(t);
+    return st;
+}
+
+/* Status of opening a file with these tensors, and of loading; the error names one. */
 static lq_status try(const char *config, const made *tensors, size_t count)
 {
     const char *path = folder_path(&f, "x.safetensors");
@@ -41,11 +63,7 @@ static lq_status try(const char *config, const made *tensors, size_t count)
         assert_int_equal(error.status, st);
         assert_true(error.message[0] != 0);
     } else {
-        float *y;
-        lq_weight w = LQ_WEIGHT_INIT;
-        assert_int_equal(lq_checkpoint_weight(cp, 0, &w), LQ_OK);
-        y = w.spec ? decode_weight(cp, w.name, &w) : NULL;
-        free(y);
+        st = load(cp);
     }
     lq_checkpoint_destroy(cp);
     return st;
@@ -335,12 +353,37 @@ static void compressed_tensors(void **state)
     }
 }
 
+/* NaN and infinity nowhere, negative ones not where scales are magnitudes. */
+static void scales(void **state)
+{
+    static const struct { float scale; lq_status fp8, int8; } cases[] = {
+        { 0, LQ_OK, LQ_OK }, { 1, LQ_OK, LQ_OK }, { -1, LQ_ERR_CORRUPT, LQ_OK },
+        { INFINITY, LQ_ERR_NONFINITE, LQ_ERR_NONFINITE },
+        { NAN, LQ_ERR_NONFINITE, LQ_ERR_NONFINITE },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        float many[16];
+        made t[] = {
+            { "l.weight", LQ_F8_E4M3, 2, { 16, 32 }, words },
+            { "l.weight_scale", LQ_F32, 2, { 16, 1 }, many },
+        };
+        for (int r = 0; r < 16; r++)
+            many[r] = r == 11 ? cases[i].scale : 1;
+        assert_int_equal(try(NULL, t, 2), cases[i].fp8);
+        t[0].dtype = LQ_I8;
+        assert_int_equal(try(NULL, t, 2), cases[i].int8);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gptq_configs), cmocka_unit_test(gptq_tensors),
         cmocka_unit_test(gptq_mislabelled), cmocka_unit_test(bnb), cmocka_unit_test(llm_int8),
         cmocka_unit_test(fp8), cmocka_unit_test(compressed_tensors),
+        cmocka_unit_test(scales),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -182,6 +182,7 @@ static lq_status build(lqi_scan *scan, const model *m)
         return st;
     lqi_scan_part(scan, w, LQ_PLANE_CODES, m->codes);
     lqi_scan_part(scan, w, LQ_PLANE_SCALES, m->scale);
+    w->magnitudes = m->number[0] == 'f';
     w->n_dims = 2;
     memcpy(w->dims, e->dims, sizeof w->dims);
     st = check_zero_point(scan, m, w);

@@ -74,6 +74,7 @@ static lq_status take(lqi_scan *scan, uint64_t scale, size_t base)
         return st;
     lqi_scan_part(scan, w, LQ_PLANE_CODES, codes);
     lqi_scan_part(scan, w, LQ_PLANE_SCALES, scale);
+    w->magnitudes = 1;
     w->n_dims = 2;
     memcpy(w->dims, e->dims, sizeof w->dims);
     snprintf(spec, sizeof spec, "fp8_e4m3:%llux%llu:%s", (unsigned long long)block[0],
