@@ -48,12 +48,6 @@ static lq_status check(const void *block)
     return lqi_check_f16((const uint8_t *)block + D);
 }
 
-/* Byte to number without relying on how narrowing treats the sign. */
-static inline int signed_byte(uint8_t b)
-{
-    return (b ^ 0x80) - 128;
-}
-
 /* -------------------------------------------------------------- the search */
 
 static lqi_qx search(const lqi_fit *in, int j)
@@ -84,7 +78,7 @@ static void fit(const lqi_fit *in, void *param)
     p->d = lqi_store_scale(1 / inverse);
     for (int j = 0; j < SUBS; j++) {
         int sc = lqi_nearest_int(inverse * scale[j]);
-        p->sc[j] = (int8_t)signed_byte((uint8_t)(sc > 127 ? 127 : sc));
+        p->sc[j] = (int8_t)lqi_signed_byte((uint8_t)(sc > 127 ? 127 : sc));
     }
 }
 
@@ -156,7 +150,7 @@ static void unpack(const void *block, void *param, uint32_t *codes)
         }
     }
     for (int j = 0; j < SUBS; j++)
-        p->sc[j] = (int8_t)signed_byte(b[SC + j]);
+        p->sc[j] = (int8_t)lqi_signed_byte(b[SC + j]);
     p->d = lqi_load16(b + D);
 }
 
@@ -188,7 +182,7 @@ static void decode_block(const uint8_t *b, float *y)
     float d = lqi_f16_to_f32(lqi_load16(b + D)), scale[SUBS];
 
     for (int j = 0; j < SUBS; j++)
-        scale[j] = d * (float)signed_byte(b[SC + j]);
+        scale[j] = d * (float)lqi_signed_byte(b[SC + j]);
     for (int half = 0; half < 2; half++, y += 128) {
         const uint8_t *ql = b + 64 * half, *qh = b + QH + 32 * half;
         const float *s = scale + 8 * half;
@@ -204,6 +198,12 @@ static void decode(const lqi_run *run, float *y)
     lqi_decode_blocks(run, LEN, BYTES, decode_block, y);
 }
 
+static const lqi_tunable tunable[] = {
+    LQI_TUNE_SCALE(q6_k_param, d),
+    { (uint16_t)offsetof(q6_k_param, sc), SUBS, LQI_TUNE_I8, -128, 127 },
+    { 0 },
+};
+
 const lqi_format lqi_format_q6_k = {
     .name        = "q6_k",
     .text        = "GGUF: blocks of 256, 6-bit codes, 8-bit scales per 16",
@@ -214,9 +214,11 @@ const lqi_format lqi_format_q6_k = {
     .bits        = 6,
     .unit        = 1,
     .strip_rows  = 1,
+    .decoder     = LQI_DECODER_SYMMETRIC_6_BITS,
     .max_abs     = 65504.0f * 128 * 32,
     .gguf        = 14,
     .param_bytes = sizeof(q6_k_param),
+    .tunable = tunable,
     .check = check, .fit = fit, .round = round_codes, .value = value,
     .pack = pack, .unpack = unpack, .decode = decode,
 };

@@ -83,6 +83,62 @@ lqi_qx lqi_make_qx(const float *x, const float *w, int n, int nmax)
     return won;
 }
 
+/* Fit of codes under change: the scale is xl / l2. */
+typedef struct code_fit {
+    float xl, l2;   /* sums of w x l and w l^2 */
+} code_fit;
+
+/* Try each l alone against the others; number of changes. */
+static int q3_sweep(const float *x, int n, int nmax, int *l, code_fit *fit)
+{
+    int changed = 0;
+
+    for (int i = 0; i < n; i++) {
+        float w = x[i] * x[i], old = (float)l[i];
+        code_fit rest = { fit->xl - w * x[i] * old, fit->l2 - w * old * old };
+        if (!(rest.xl > 0))
+            continue;
+        int best = lqi_clamp_int(lqi_nearest_int(x[i] * rest.l2 / rest.xl), -nmax, nmax - 1);
+        if (best == l[i])
+            continue;
+        rest.xl += w * x[i] * (float)best;
+        rest.l2 += w * (float)best * (float)best;
+        if (rest.l2 > 0 && rest.xl * rest.xl * fit->l2 > fit->xl * fit->xl * rest.l2) {
+            l[i] = best;
+            *fit = rest;
+            changed++;
+        }
+    }
+    return changed;
+}
+
+float lqi_make_q3(const float *x, int n, int nmax, uint32_t *codes)
+{
+    float extreme = lqi_extreme(x, n);
+    code_fit fit = { 0, 0 };
+    int l[LQI_SEARCH_MAX];
+
+    assert(n <= LQI_SEARCH_MAX);
+    for (int i = 0; i < n; i++)
+        codes[i] = 0;
+    if (fabsf(extreme) < LQI_SEARCH_EPS)
+        return 0;
+
+    float inverse = (float)-nmax / extreme;
+    for (int i = 0; i < n; i++) {
+        float w = x[i] * x[i];
+        l[i] = lqi_clamp_int(lqi_nearest_int(inverse * x[i]), -nmax, nmax - 1);
+        fit.xl += w * x[i] * (float)l[i];
+        fit.l2 += w * (float)l[i] * (float)l[i];
+    }
+    for (int sweep = 0; sweep < 5; sweep++)
+        if (!q3_sweep(x, n, nmax, l, &fit))
+            break;
+    for (int i = 0; i < n; i++)
+        codes[i] = (uint32_t)(l[i] + nmax);
+    return fit.l2 > 0 ? fit.xl / fit.l2 : 0;
+}
+
 /* ------------------------------------------------------------------ affine */
 
 /* What the fit of a candidate's codes needs; 'l' as floats, they are small integers. */
@@ -90,14 +146,14 @@ typedef struct qkx_sums {
     float w, x, l, l2, xl;
 } qkx_sums;
 
-static float affine_error(const float *x, const float *w, const float *l, int n, float scale,
-                          float base)
+static float affine_error(const float *x, const float *w, const float *l, int n,
+                          const lqi_qkx *fit, int absolute)
 {
     float error = 0;
 
     for (int i = 0; i < n; i++) {
-        float e = scale * l[i] + base - x[i];
-        error += w[i] * (e * e);
+        float e = fit->scale * l[i] + fit->base - x[i];
+        error += w[i] * (absolute ? fabsf(e) : e * e);
     }
     return error;
 }
@@ -166,22 +222,22 @@ lqi_qkx lqi_make_qkx(const lqi_qkx_plan *plan, const float *x, const float *w, i
     lqi_qkx won = { .inverse = (float)plan->nmax / (hi - lo), .base = lo };
     won.scale = 1 / won.inverse;
     affine_codes(x, n, plan->nmax, won.inverse, lo, l);
-    float best = affine_error(x, w, l, n, won.scale, lo);
+    float best = affine_error(x, w, l, n, &won, plan->absolute);
 
     for (int s = 0; s <= plan->steps; s++) {
         /* 'lo' moves with every accepted candidate, also under the ones still to come:
          * a quirk of the reference that the bytes depend on */
         float inverse = (plan->rmin + plan->rdelta * (float)s + (float)plan->nmax) / (hi - lo);
-        float scale, base;
+        lqi_qkx solved;
         affine_codes(x, n, plan->nmax, inverse, lo, l);
         code_sums(x, w, l, n, &sums);
-        if (!affine_solve(&sums, &scale, &base))
+        if (!affine_solve(&sums, &solved.scale, &solved.base))
             continue;
-        float error = affine_error(x, w, l, n, scale, base);
+        float error = affine_error(x, w, l, n, &solved, plan->absolute);
         if (error < best) {
             best = error;
-            won = (lqi_qkx){ .scale = scale, .inverse = inverse, .base = lo };
-            lo = base;
+            won = (lqi_qkx){ .scale = solved.scale, .inverse = inverse, .base = lo };
+            lo = solved.base;
         }
     }
     won.min = -lo;
@@ -233,19 +289,15 @@ static float qp_inverse(const float *x, const float *w, int n, int nmax, float h
     return inverse;
 }
 
-typedef struct qp_fit {
-    float xl, l2;   /* sums of w x l and w l^2: the scale is xl / l2 */
-} qp_fit;
-
 /* Try each code alone against the others; number of codes changed. */
 static int qp_sweep(const float *x, const float *w, int n, int nmax, uint8_t *codes,
-                    qp_fit *fit)
+                    code_fit *fit)
 {
     int changed = 0;
 
     for (int i = 0; i < n; i++) {
         float wx = w[i] * x[i], old = (float)codes[i];
-        qp_fit rest = { fit->xl - wx * old, fit->l2 - w[i] * old * old };
+        code_fit rest = { fit->xl - wx * old, fit->l2 - w[i] * old * old };
         if (!(rest.xl > 0 && rest.l2 > 0))
             continue;
         int l = lqi_nearest_int(x[i] * rest.l2 / rest.xl);
@@ -266,7 +318,7 @@ static int qp_sweep(const float *x, const float *w, int n, int nmax, uint8_t *co
 float lqi_make_qp(const float *x, const float *w, int n, int nmax, uint8_t *codes)
 {
     float hi = 0;
-    qp_fit fit = { 0, 0 };
+    code_fit fit = { 0, 0 };
 
     for (int i = 0; i < n; i++)
         hi = x[i] > hi ? x[i] : hi;

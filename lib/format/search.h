@@ -71,12 +71,21 @@ static inline uint32_t lqi_qx_code(float inverse, int nmax, float x)
     return (uint32_t)(lqi_clamp_int(lqi_nearest_int(inverse * x), -nmax, nmax - 1) + nmax);
 }
 
+/*
+ * The same by coordinate descent, weighted with x^2: from one rounding, each l in turn
+ * moves where the others want it.  Returns the scale, and l + nmax as codes, which no
+ * inverse scale could give.
+ */
+float lqi_make_q3(const float *x, int n, int nmax, uint32_t *codes);
+
 /* ------------------------------------------------------------------ affine */
 
-/* Candidate s in [0, steps] rounds with (rmin + rdelta * s + nmax) / range. */
+/* Candidate s in [0, steps] rounds with (rmin + rdelta * s + nmax) / range.  The error
+ * is w * e^2, or w * |e|. */
 typedef struct lqi_qkx_plan {
     float rmin, rdelta;
     int   nmax, steps;
+    int   absolute;
 } lqi_qkx_plan;
 
 /* x ~ scale * l - min; the codes come from 'inverse' and 'base' */
@@ -84,7 +93,7 @@ typedef struct lqi_qkx {
     float scale, min, inverse, base;
 } lqi_qkx;
 
-/* l in [0, nmax], min >= 0, weighted squared error.  n <= LQI_SEARCH_MAX. */
+/* l in [0, nmax], min >= 0, least weighted error.  n <= LQI_SEARCH_MAX. */
 lqi_qkx lqi_make_qkx(const lqi_qkx_plan *plan, const float *x, const float *w, int n);
 
 static inline uint32_t lqi_qkx_code(const lqi_qkx *fit, int nmax, float x)

@@ -169,10 +169,17 @@ static void test_frozen(void **state)
 
 /* ------------------------------------------------------------------- check */
 
-/*
- * Blocks of normal numbers are legal; those whose scale or number overflows are not.
- * Q6_K, like its reference, stores zeros where a square overflows: nothing to report.
- */
+/* The largest magnitude that does not make a block illegal, or 0: the format leaves it
+ * to the core, by max_abs. */
+static float legal_up_to(const lqi_format *f)
+{
+    if (f->max_abs > 0)
+        return 0;
+    return f->dtype == LQ_F16 || (f->block_len > 1 && f->id != LQ_FORMAT_GGUF_MXFP4 &&
+                                  f->id != LQ_FORMAT_Q8_K) ? 65504 : FLT_MAX;
+}
+
+/* Blocks of normal numbers are legal; those whose scale or number overflows are not. */
 static void test_check(void **state)
 {
     static const float high[] = { 1, 1e30f, -1e30f, INFINITY, -INFINITY };
@@ -184,14 +191,14 @@ static void test_check(void **state)
     for (int i = 0; i < LQI_FORMATS; i++)
         for (size_t h = 0; h < sizeof high / sizeof *high && blocked(i); h++) {
             const lqi_format *f = blocked(i);
-            int bad = h > 2 || (h > 0 && (f->block_len > 1 || f->id == LQ_FORMAT_F16));
-            if (f->id == LQ_FORMAT_Q6_K)
-                bad = 0;
+            int bad = fabsf(high[h]) > legal_up_to(f);
             for (size_t k = 0; k < LQI_BLOCK_MAX; k++)
                 x[k] = random_normal(&seed);
             x[0] = high[h];
             encode_row(f, x, NULL, f->block_len, block);
-            if (f->check(block) != (bad ? LQ_ERR_NONFINITE : LQ_OK))
+            if (h > 0 && legal_up_to(f) == 0)
+                continue;
+            if (f->check(block) != (bad && h > 0 ? LQ_ERR_NONFINITE : LQ_OK))
                 fail_msg("%s: check is wrong about %g", f->name, (double)high[h]);
         }
 }
@@ -216,6 +223,77 @@ static void test_q8_0_halves(void **state)
     assert_memory_equal(block + 2, code, sizeof code);
 }
 
+/* The exponent of MXFP4 is that of log2f, rounded to a float: the last numbers below a
+ * power of two count as the power.  No case of the reference's comes near. */
+static void test_mxfp4_exponents(void **state)
+{
+    const lqi_format *f = lqi_format_by_id(LQ_FORMAT_GGUF_MXFP4);
+    float x[32] = { 0 };
+    uint8_t block[17];
+
+    (void)state;
+    for (uint32_t k = 2; k < 255; k++)
+        for (uint32_t last = 0; last <= 64; last++) {
+            x[7] = lqi_bits_float((k << 23) - last);
+            int power = (int)floorf((float)log2((double)x[7]));
+            encode_row(f, x, NULL, 32, block);
+            if (block[0] != (power + 125 > 0 ? power + 125 : 0))
+                fail_msg("%a has the exponent %d", (double)x[7], block[0] - 125);
+        }
+    x[7] = FLT_MAX;   /* log2f: 128 */
+    encode_row(f, x, NULL, 32, block);
+    assert_int_equal(block[0], 253);
+    x[7] = 0x1p-140f;
+    encode_row(f, x, NULL, 32, block);
+    assert_int_equal(block[0], 0);
+    assert_int_equal(f->check(block), LQ_OK);
+}
+
+/* 4-bit floats: ties on both sides go towards zero, what is next to them to the nearest. */
+static void test_e2m1_ties(void **state)
+{
+    static const float middle[] = { 0.5f, 1.5f, 2.5f, 3.5f, 5, 7, 10 };
+    const lqi_format *f = lqi_format_by_id(LQ_FORMAT_GGUF_NVFP4);
+    float x[64] = { 12 };
+    uint8_t block[36];
+    uint32_t codes[64];
+    uint64_t param[8];
+
+    (void)state;
+    for (int m = 0; m < 7; m++) {
+        x[1 + m] = m & 1 ? -middle[m] : middle[m];
+        x[8 + m] = nextafterf(-x[1 + m], m & 1 ? INFINITY : -INFINITY);
+    }
+    encode_row(f, x, NULL, 64, block);
+    assert_int_equal(block[0], 0x40);   /* 12 / 6 = 2 */
+    f->unpack(block, param, codes);
+    for (uint32_t m = 0; m < 7; m++) {
+        assert_int_equal(codes[1 + m], m & 1 ? m + 8 : m);
+        assert_int_equal(codes[8 + m], m & 1 ? m + 1 : m + 9);
+    }
+}
+
+/* All 256 bytes of ternary digits, whose order no other test would notice. */
+static void test_tq1_0_digits(void **state)
+{
+    const lqi_format *f = lqi_format_by_id(LQ_FORMAT_TQ1_0);
+    uint8_t block[54] = { 0 };
+    float y[256];
+
+    (void)state;
+    lqi_store16(block + 52, 0x3c00);   /* d = 1 */
+    for (int byte = 0; byte < 256; byte++) {
+        uint32_t digits = (uint32_t)byte * 243 / 256;
+        block[3] = block[33] = block[50] = (uint8_t)byte;
+        decode_run(f, block, 0, 256, y);
+        for (uint32_t n = 0, unit = 81; n < 5; n++, unit /= 3) {
+            float digit = (float)(int)(digits / unit % 3) - 1;
+            assert_true(y[32 * n + 3] == digit && y[160 + 16 * n + 1] == digit);
+            assert_true(n == 4 || y[240 + 4 * n + 2] == digit);
+        }
+    }
+}
+
 /* Zero blocks: what the reference stores, which is not always the code of 0. */
 static void test_zero(void **state)
 {
@@ -223,6 +301,13 @@ static void test_zero(void **state)
         { "f32", 0, 0 },  { "f16", 0, 0 },     { "bf16", 1, 0 }, { "q8_0", 0, 0 },
         { "q4_0", 1, 0 }, { "q4_0", 0, 0x88 }, { "q4_k", 0, 0 }, { "q4_k", 1, 0 },
         { "q6_k", 0, 0 }, { "q6_k", 1, 0 },
+        { "q4_1", 0, 0 }, { "q4_1", 1, 0 },    { "q5_1", 0, 0 }, { "q5_1", 1, 0 },
+        { "q5_0", 0, 0 }, { "q5_0", 1, 0 },    { "q8_1", 0, 0 }, { "q8_k", 0, 0 },
+        { "q2_k", 0, 0 }, { "q2_k", 1, 0 },    { "q3_k", 0, 0 }, { "q3_k", 1, 0 },
+        { "q5_k", 0, 0 }, { "q5_k", 1, 0 },    { "iq4_nl", 0, 0x88 },
+        { "iq4_nl", 1, 0x88 }, { "iq4_xs", 0, 0x88 }, { "iq4_xs", 1, 0x88 },
+        { "tq1_0", 0, 0 }, { "tq2_0", 0, 0 },  { "q1_0", 0, 0xff }, { "q2_0", 0, 0x55 },
+        { "mxfp4_gguf", 0, 0 }, { "nvfp4_gguf", 0, 0 },
     };
     float x[LQI_BLOCK_MAX] = { 0 }, y[LQI_BLOCK_MAX], imp[LQI_BLOCK_MAX];
     uint8_t block[4 * LQI_BLOCK_MAX];
@@ -278,6 +363,18 @@ static void test_quality(void **state)
         { "q4_0", 0, 0.080, 0.0878 },  { "q4_0", 1, 0.070, 0.0835 },
         { "q4_k", 0, 0.065, 0.0725 },  { "q4_k", 1, 0.060, 0.0721 },
         { "q6_k", 0, 0.016, 0.0181 },  { "q6_k", 1, 0.015, 0.0177 },
+        { "q4_1", 0, 0.073, 0.0794 },        { "q4_1", 1, 0.066, 0.0711 },
+        { "q5_0", 0, 0.040, 0.0436 },        { "q5_0", 1, 0.038, 0.0415 },
+        { "q5_1", 0, 0.036, 0.0386 },        { "q5_1", 1, 0.032, 0.0342 },
+        { "q8_1", 0, 0.005, 0.0054 },        { "q8_k", 0, 0.007, 0.0071 },
+        { "q2_k", 0, 0.276, 0.2997 },        { "q2_k", 1, 0.251, 0.2721 },
+        { "q3_k", 0, 0.141, 0.1536 },        { "q3_k", 1, 0.135, 0.1466 },
+        { "q5_k", 0, 0.034, 0.0368 },        { "q5_k", 1, 0.033, 0.0358 },
+        { "iq4_nl", 0, 0.072, 0.0778 },      { "iq4_nl", 1, 0.070, 0.0765 },
+        { "iq4_xs", 0, 0.072, 0.0785 },      { "iq4_xs", 1, 0.071, 0.0772 },
+        { "tq1_0", 0, 0.758, 0.8229 },       { "tq2_0", 0, 0.758, 0.8229 },
+        { "q1_0", 0, 0.558, 0.6059 },        { "q2_0", 0, 0.677, 0.7350 },
+        { "mxfp4_gguf", 0, 0.107, 0.1165 },  { "nvfp4_gguf", 0, 0.088, 0.0958 },
     };
     float imp[COLS];
 
@@ -301,6 +398,9 @@ int main(void)
         cmocka_unit_test(test_frozen),
         cmocka_unit_test(test_check),
         cmocka_unit_test(test_q8_0_halves),
+        cmocka_unit_test(test_mxfp4_exponents),
+        cmocka_unit_test(test_e2m1_ties),
+        cmocka_unit_test(test_tq1_0_digits),
         cmocka_unit_test(test_zero),
         cmocka_unit_test(test_quality),
     };

@@ -22,6 +22,8 @@ static const char *const specs[] = {
     "fp4:b128", "fp4:b64:dq", "int4:g32:zp", "int4:g128", "int4:ch:zp", "int8:ch", "int8:g128",
     "int8:g64:zp", "llm_int8:ch", "fp8_e4m3:ch", "fp8_e4m3:t", "fp8_e4m3:128x128", "fp8_e5m2:ch",
     "nf4:g64:e8m0", "int8:g128:e4m3",
+    "q4_1", "q5_0", "q5_1", "q8_1", "q2_k", "q3_k", "q5_k", "q8_k", "iq4_nl", "iq4_xs",
+    "tq1_0", "tq2_0", "q1_0", "q2_0", "mxfp4_gguf", "nvfp4_gguf",
 };
 
 static uint64_t fnv(uint64_t hash, const void *data, uint64_t bytes)

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 
+NAMES = {'MXFP4': 'mxfp4_gguf', 'NVFP4': 'nvfp4_gguf'}   # GGUF's type, our format
 HASH_ONLY = ('F16', 'BF16')   # their bytes would be half of the set
 
 
@@ -29,6 +30,10 @@ class Blob:
         return self.seen[piece]
 
 
+def name_of(case):
+    return NAMES.get(case['type'], case['type'].lower())
+
+
 def floats(raw, place, count):
     return raw[4 * place:4 * (place + count)]
 
@@ -44,7 +49,7 @@ def encode_line(case, index, files, blob):
     if case['type'] not in HASH_ONLY and not case.get('ub'):
         q = case['q_off']
         where_q = blob.add(files['quant'][q:q + case['q_len']])
-    return ['encode', case['type'].lower(), case['input'] + '/' + case['imatrix'],
+    return ['encode', name_of(case), case['input'] + '/' + case['imatrix'],
             case['rows'], case['cols'], where_x, where_imp, where_q,
             '-' if case.get('ub') else case['q_fnv'],
             '-' if case.get('ub') else case.get('deq_fnv', '-')]
@@ -57,7 +62,7 @@ def decode_lines(case, index, files, blob):
     for i, fnv in enumerate(case['deq_group_fnv']):
         at = case['random_off'] + i * size
         where = blob.add(files['random'][at:at + size])
-        yield ['decode', case['type'].lower(), 'random%d' % i, 1, group, -1, -1, where, '-', fnv]
+        yield ['decode', name_of(case), 'random%d' % i, 1, group, -1, -1, where, '-', fnv]
 
 
 def main():

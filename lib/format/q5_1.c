@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/format/q5_1.c - GGUF Q5_1: 32 codes of 5 bits, a scale and a minimum
+ *
+ *     byte    0..1     2..3     4..7                     8..23
+ *     holds   d: f16   m: f16   bit j: bit 4 of q[j]     bits 0..3 of q, as in Q4_1
+ *
+ *     value[j] = q[j] * d + m             two roundings
+ *
+ * Encoding, and what becomes of odd numbers: affine32.h.
+ *
+ * Source of truth: ggml's generic C.
+ */
+#include "lib/format/affine32.h"
+
+#define LEN   LQI_AFFINE32_LEN
+#define BYTES 24
+#define TOP   31
+
+static lq_status check(const void *block)
+{
+    return lqi_check_f16_pair(block);
+}
+
+static void fit(const lqi_fit *in, void *param)
+{
+    lqi_affine32_fit(in, TOP, param);
+}
+
+static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
+{
+    lqi_affine32_round(in, TOP, param, codes);
+}
+
+static void value(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
+                  float *y)
+{
+    (void)spec;
+    lqi_affine32_value(param, codes, n, y);
+}
+
+static void pack(const void *param, const uint32_t *codes, void *block)
+{
+    uint8_t *b = block;
+
+    lqi_affine32_store(param, b);
+    lqi_bits_write(codes, 4, b + 4);
+    lqi_nibbles_write(codes, LEN / 2, b + 8);
+}
+
+static void unpack(const void *block, void *param, uint32_t *codes)
+{
+    const uint8_t *b = block;
+
+    lqi_affine32_load(b, param);
+    lqi_nibbles_read(b + 8, LEN / 2, codes);
+    lqi_bits_read(b + 4, 4, codes);
+}
+
+static void decode_block(const uint8_t *b, float *y)
+{
+    float d = lqi_f16_to_f32(lqi_load16(b)), m = lqi_f16_to_f32(lqi_load16(b + 2));
+    uint32_t high = lqi_load32(b + 4);
+
+    for (int i = 0; i < LEN / 2; i++)
+        y[i] = (float)((b[8 + i] & 15u) | (high >> i & 1) << 4) * d + m;
+    for (int i = 0; i < LEN / 2; i++)
+        y[i + LEN / 2] = (float)(b[8 + i] >> 4 | (high >> (i + 16) & 1) << 4) * d + m;
+}
+
+static void decode(const lqi_run *run, float *y)
+{
+    lqi_decode_blocks(run, LEN, BYTES, decode_block, y);
+}
+
+static const lqi_tunable tunable[] = {
+    LQI_TUNE_SCALE(lqi_affine32, d),
+    LQI_TUNE_SCALE(lqi_affine32, m),
+    { 0 },
+};
+
+const lqi_format lqi_format_q5_1 = {
+    .name        = "q5_1",
+    .text        = "GGUF: blocks of 32, 5-bit codes, f16 scale and minimum",
+    .id          = LQ_FORMAT_Q5_1,
+    .storage     = LQ_BLOCKED,
+    .block_len   = LEN,
+    .block_bytes = BYTES,
+    .bits        = 5,
+    .unit        = 1,
+    .strip_rows  = 1,
+    .decoder     = LQI_DECODER_F16X2_NIBBLES_BIT,
+    .encoder     = LQI_ENCODER_F16X2_NIBBLES_BIT,
+    .row_ms      = 1,
+    .gguf        = 7,
+    .param_bytes = sizeof(lqi_affine32),
+    .tunable = tunable,
+    .check = check, .fit = fit, .round = round_codes, .value = value,
+    .pack = pack, .unpack = unpack, .decode = decode,
+};
