@@ -65,11 +65,6 @@ static const char *const test_specs[] = {
     "int4:g64:zp:gidx", "int4:ch:zp", "int8:ch", "int8:g128", "int8:g64:zp", "int8:ch:bf16",
     "llm_int8:ch", "fp8_e4m3:ch", "fp8_e4m3:t", "fp8_e4m3:128x128", "fp8_e4m3:g128",
     "fp8_e5m2:ch", "fp8_e5m2:t",
-    "int2:g32", "int2:g32:zp", "int2:g32:fz", "int3:g32:zp:gidx", "int3:g128", "int4:g64:fz:f32",
-    "int5:g32", "int5:g100:zp:f32", "int6:ch", "int6:128x128:zp", "int7:g64:zp:bf16",
-    "int8:g64:fz", "ternary:t", "ternary:ch", "ternary:g64:f16", "ternary:128x128",
-    "mxfp8_e4m3", "mxfp8_e5m2:ceil", "mxfp6_e2m3:rceil", "mxfp6_e3m2", "mxfp4", "mxfp4:even",
-    "mxint8", "nvfp4", "nvfp4:gd",
 };
 
 static inline lq_spec test_spec(const char *text)
