@@ -108,7 +108,10 @@ static lq_status group_error(const lqi_geometry *g, const lqi_values *v, uint64_
     float x[CHUNK], y[CHUNK];
     uint32_t codes[CHUNK];
     lqi_fit in = { .spec = g->spec, .x = x, .partial = n < g->group_cols };
+    lqi_group decoded = *group;      /* decoding sees the global scale in the other */
 
+    if (g->spec->flags & LQ_SPEC_GLOBAL)
+        decoded.scale = lqi_scale_global(g->spec, group->scale, group->global);
     *error = 0;
     for (uint64_t i = 0; i < n; i += CHUNK) {
         in.n = (size_t)lqi_min(CHUNK, n - i);
@@ -116,7 +119,7 @@ static lq_status group_error(const lqi_geometry *g, const lqi_values *v, uint64_
         if (status)
             return status;
         g->format->round(&in, group, codes);
-        g->format->value(g->spec, group, codes, in.n, y);
+        g->format->value(g->spec, &decoded, codes, in.n, y);
         for (size_t k = 0; k < in.n; k++) {
             double e = (double)x[k] - (double)y[k];
             *error += e * e;

@@ -55,6 +55,9 @@ float  lqi_scale_round(lq_dtype type, float scale);
 void   lqi_scale_store(lq_dtype type, float scale, void *dst, uint64_t index);
 float  lqi_scale_load(lq_dtype type, const void *src, uint64_t index);
 
+/* A first-level scale with the tensor's applied. */
+float lqi_scale_global(const lq_spec *spec, float scale, float global);
+
 /* Quantize one second-level block of n scales: codes and its f32 scale. */
 void lqi_scale2_encode(const float *scales, size_t n, float offset, uint8_t *codes,
                        float *scale2);
@@ -132,6 +135,9 @@ lq_status lqi_values_read(const lqi_values *v, uint64_t first, size_t n, float *
 lq_status lqi_values_range(const lqi_values *v, uint64_t first, uint64_t n, float *lo,
                            float *hi);
 
+/* Add the magnitudes of numbers [first, first + n) to *sum, in order. */
+lq_status lqi_values_sum(const lqi_values *v, uint64_t first, uint64_t n, double *sum);
+
 /* Importances: aligned, finite, not negative.  NULL is fine. */
 lq_status lqi_check_importance(const float *imp, uint64_t n);
 
@@ -144,6 +150,10 @@ lq_status lqi_encode_blocks(const lqi_geometry *g, const lqi_values *v, const fl
  * PROPAGATE). */
 lq_status lqi_group_fit(const lqi_geometry *g, float lo, float hi, int32_t nonfinite,
                         lqi_group *group);
+
+/* The same for formats with fit_mean, from the mean magnitude of the group. */
+lq_status lqi_group_mean(const lqi_geometry *g, double sum, uint64_t n, int32_t nonfinite,
+                         lqi_group *group);
 
 /* The same from source numbers [first, first + n), all values of the group. */
 lq_status lqi_group_find(const lqi_geometry *g, const lqi_values *v, uint64_t first, uint64_t n,

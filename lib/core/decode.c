@@ -43,6 +43,7 @@ static void decode_groups(const lq_ctx *ctx, const lqi_geometry *g, const lq_row
 
     run.scale = scale;
     run.zero = g->spec->zeros ? zero : NULL;
+    run.float_zeros = g->spec->zeros == LQ_ZEROS_FLOAT;
     while (n) {
         uint64_t group = first / g->group_cols, in_group = first % g->group_cols;
         uint64_t most = g->group_cols > UINT64_MAX / GROUPS ? UINT64_MAX
@@ -73,6 +74,7 @@ static void decode_indexed(const lq_ctx *ctx, const lqi_geometry *g, const lq_ro
 
     run.scale = &scale;
     run.zero = g->spec->zeros ? &zero : NULL;
+    run.float_zeros = g->spec->zeros == LQ_ZEROS_FLOAT;
     run.group = UINT64_MAX;
     run.n = 1;
     for (size_t i = 0; i < n; i++) {

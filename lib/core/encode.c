@@ -150,6 +150,36 @@ lq_status lqi_group_fit(const lqi_geometry *g, float lo, float hi, int32_t nonfi
                                                                            : LQ_ERR_NUMERIC;
 }
 
+lq_status lqi_group_mean(const lqi_geometry *g, double sum, uint64_t n, int32_t nonfinite,
+                         lqi_group *group)
+{
+    group->scale = group->zero = 0;
+    g->format->fit_mean(g->spec, n ? (float)(sum / (double)n) : 0, group);
+    group->scale = lqi_scale_round(g->spec->scale_type, group->scale);
+    return lqi_finite(group->scale) || nonfinite == LQ_NONFINITE_PROPAGATE ? LQ_OK
+                                                                           : LQ_ERR_NUMERIC;
+}
+
+static lq_status fit_mean(const lqi_geometry *g, const lqi_values *v, uint64_t first, uint64_t n,
+                          lqi_group *group)
+{
+    double sum = 0;
+    lq_status status = lqi_values_sum(v, first, n, &sum);
+
+    return status ? status : lqi_group_mean(g, sum, n, v->nonfinite, group);
+}
+
+/* 1 if one of the numbers is NaN, which ranges do not see. */
+static int has_nan(const lqi_values *v, uint64_t first, uint64_t n)
+{
+    for (uint64_t i = first; i < first + n; i++) {
+        float x = lqi_load_float(v->type, v->x, i);
+        if (x != x)
+            return 1;
+    }
+    return 0;
+}
+
 static lq_status fit_values(const lqi_geometry *g, const lqi_values *v, uint64_t first,
                                uint64_t n, lqi_group *group)
 {
@@ -160,6 +190,9 @@ static lq_status fit_values(const lqi_geometry *g, const lqi_values *v, uint64_t
     if (status)
         return status;
     g->format->fit_values(&in, group);
+    if (!g->spec->scale2_block)
+        group->scale = lqi_scale_round(g->spec->scale_type, group->scale);
+    group->zero = lqi_scale_round(g->spec->scale_type, group->zero);
     return (lqi_finite(group->scale) && lqi_finite(group->zero)) ||
                    v->nonfinite == LQ_NONFINITE_PROPAGATE ? LQ_OK : LQ_ERR_NUMERIC;
 }
@@ -172,7 +205,12 @@ lq_status lqi_group_find(const lqi_geometry *g, const lqi_values *v, uint64_t fi
 
     if (g->spec->zeros == LQ_ZEROS_FLOAT)
         return fit_values(g, v, first, n, group);
+    if (g->format->fit_mean)
+        return fit_mean(g, v, first, n, group);
     status = lqi_values_range(v, first, n, &lo, &hi);
+    if (g->format->can & LQI_NAN_SCALE && v->nonfinite == LQ_NONFINITE_PROPAGATE &&
+        has_nan(v, first, n))
+        hi = INFINITY;
     if (!status)
         status = lqi_group_fit(g, lo, hi, v->nonfinite, group);
     if (!status && v->search == LQ_SEARCH_BEST)

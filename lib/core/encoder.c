@@ -39,6 +39,7 @@ struct lq_encoder {
     uint8_t        *codes;       /* of one strip */
     lqi_group      *groups;      /* of one strip; whole: of one expert */
     float          *lo, *hi;     /* whole: ranges, [outer][row_groups] */
+    double         *magnitude;   /* whole, fit_mean: sums instead */
     float          *queue;       /* flat: numbers waiting for their block */
     size_t          queued;
     float          *amax;        /* global scale: largest magnitude per expert */
@@ -133,6 +134,9 @@ static int allocate_all(lq_encoder *e)
     if (e->whole && (!allocate(e, &e->lo, e->shape.outer * g->row_groups, sizeof(float)) ||
                      !allocate(e, &e->hi, e->shape.outer * g->row_groups, sizeof(float))))
         return 0;
+    if (e->whole && g->format->fit_mean &&
+        !allocate(e, &e->magnitude, e->shape.outer * g->row_groups, sizeof(double)))
+        return 0;
     if (e->spec.flags & LQ_SPEC_GLOBAL && !allocate(e, &e->amax, e->shape.outer, sizeof(float)))
         return 0;
     if (!e->spec.scale2_block)
@@ -184,7 +188,7 @@ void lq_encoder_destroy(lq_encoder *e)
         return;
     lq_allocator allocator = e->ctx->allocator;
     void *parts[] = { e->codes, e->groups, e->lo, e->hi, e->queue, e->sums, e->pending,
-                      e->pending_codes, e->amax, e };
+                      e->pending_codes, e->amax, e->magnitude, e };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         lqi_free(&allocator, parts[i]);
 }
@@ -215,6 +219,7 @@ static lq_status fit_tile(lq_encoder *e, uint64_t row, uint64_t rows, uint64_t c
 {
     uint64_t first = c * e->g.group_cols, n = lqi_min(e->g.group_cols, e->g.cols - first);
     float lo = INFINITY, hi = -INFINITY;
+    double sum = 0;
     lq_status status = LQ_OK;
 
     group->global = e->global;
@@ -224,8 +229,11 @@ static lq_status fit_tile(lq_encoder *e, uint64_t row, uint64_t rows, uint64_t c
     }
     for (uint64_t r = row; r < row + rows && !status; r++) {
         lqi_values v = row_values(e, r);
-        status = lqi_values_range(&v, first, n, &lo, &hi);
+        status = e->g.format->fit_mean ? lqi_values_sum(&v, first, n, &sum)
+                                       : lqi_values_range(&v, first, n, &lo, &hi);
     }
+    if (!status && e->g.format->fit_mean)
+        return lqi_group_mean(&e->g, sum, rows * n, e->opts.nonfinite, group);
     return status ? status : lqi_group_fit(&e->g, lo, hi, e->opts.nonfinite, group);
 }
 
@@ -256,6 +264,20 @@ static lq_status round_row(lq_encoder *e, uint64_t row)
     return status;
 }
 
+/* A row whose groups are its own. */
+static lq_status encode_row(lq_encoder *e, uint64_t row)
+{
+    const lqi_geometry *g = &e->g;
+    lqi_values v = row_values(e, row);
+    lqi_group *groups = e->groups + row * g->row_groups;
+    uint8_t *codes = e->codes + row * g->row_bytes;
+
+    for (uint64_t c = 0; c < g->row_groups; c++)
+        groups[c].global = e->global;
+    memset(codes, 0, (size_t)g->row_bytes);
+    return lqi_encode_groups(g, &v, 0, g->cols, groups, codes);
+}
+
 static lq_status encode_strip_rows(lq_encoder *e, uint64_t row, uint64_t rows)
 {
     const lqi_geometry *g = &e->g;
@@ -271,6 +293,8 @@ static lq_status encode_strip_rows(lq_encoder *e, uint64_t row, uint64_t rows)
         }
         return status;
     }
+    if (!e->whole && g->group_rows == 1)
+        return encode_row(e, row);
     if (!e->whole)
         status = fit_rows(e, row, rows);
     for (uint64_t r = row; r < row + rows && !status; r++)
@@ -279,19 +303,17 @@ static lq_status encode_strip_rows(lq_encoder *e, uint64_t row, uint64_t rows)
 }
 
 /* Groups [index, ...) of the queue: 'partial' blocks end where the queue does. */
-static lq_status encode_queue_group(lq_encoder *e, uint64_t index)
+static lq_status encode_queue_groups(lq_encoder *e, uint64_t index, uint64_t end)
 {
-    uint64_t first = index * e->g.group_cols, n = lqi_min(e->g.group_cols, e->queued - first);
+    uint64_t first = index * e->g.group_cols, n = lqi_min(end * e->g.group_cols, e->queued) - first;
     lqi_values v = { e->ctx, LQ_F32, e->queue, e->queued, LQ_NONFINITE_PROPAGATE,
                      e->opts.search };
-    lqi_group *group = &e->groups[index];
-    lq_status status;
 
     v.nonfinite = e->opts.nonfinite == LQ_NONFINITE_PROPAGATE ? e->opts.nonfinite
                                                               : LQ_NONFINITE_ERROR;
-    group->global = e->global;
-    status = lqi_group_find(&e->g, &v, first, n, group);
-    return status ? status : lqi_group_round(&e->g, &v, first, n, group, e->codes, first);
+    for (uint64_t i = index; i < end; i++)
+        e->groups[i].global = e->global;
+    return lqi_encode_groups(&e->g, &v, first, n, &e->groups[index], e->codes);
 }
 
 /* A task works on e->per_task rows of the strip (a multiple of group_rows) or groups of
@@ -300,11 +322,11 @@ static void strip_task(void *arg, size_t index)
 {
     lq_encoder *e = arg;
     uint64_t first = index * e->per_task, end = lqi_min(first + e->per_task, e->n);
-    uint64_t step = e->flat || e->whole ? 1 : e->g.group_rows;
+    uint64_t step = e->flat ? end - first : e->whole ? 1 : e->g.group_rows;
     lq_status status = LQ_OK;
 
     for (uint64_t i = first; i < end && !status && !e->task_status; i += step)
-        status = e->flat ? encode_queue_group(e, i)
+        status = e->flat ? encode_queue_groups(e, i, end)
                          : encode_strip_rows(e, i, lqi_min(step, end - i));
     if (status)
         e->task_status = status;
@@ -392,6 +414,19 @@ static lq_status emit_groups(lq_encoder *e, uint64_t n, uint64_t outer)
     return status;
 }
 
+/* A group that spans all rows of an expert, from what scan() collected. */
+static lq_status fit_whole(lq_encoder *e, uint64_t outer, uint64_t c)
+{
+    const lqi_geometry *g = &e->g;
+    uint64_t at = outer * g->row_groups + c, first = c * g->group_cols;
+
+    if (g->format->fit_mean)
+        return lqi_group_mean(g, e->magnitude[at],
+                              g->rows * lqi_min(g->group_cols, g->cols - first),
+                              e->opts.nonfinite, &e->groups[c]);
+    return lqi_group_fit(g, e->lo[at], e->hi[at], e->opts.nonfinite, &e->groups[c]);
+}
+
 /* Planes that are known when an expert begins: its offset, group indices, and the
  * parameters of groups that span all rows. */
 static lq_status begin_expert(lq_encoder *e, uint64_t outer)
@@ -411,9 +446,7 @@ static lq_status begin_expert(lq_encoder *e, uint64_t outer)
         status = emit(e, LQ_PLANE_GIDX, index, sizeof index);
     }
     for (uint64_t c = 0; c < g->groups && e->whole && !status; c++)
-        status = lqi_group_fit(g, e->lo[outer * g->row_groups + c],
-                               e->hi[outer * g->row_groups + c], e->opts.nonfinite,
-                               &e->groups[c]);
+        status = fit_whole(e, outer, c);
     if (e->whole && !status)
         status = emit_groups(e, g->groups, outer);
     return status;
@@ -529,8 +562,9 @@ static lq_status scan_strip(lq_encoder *e, uint64_t rows, uint64_t outer)
         for (uint64_t c = 0; c < g->row_groups && e->whole && !status; c++) {
             lqi_values v = row_values(e, r);
             uint64_t first = c * g->group_cols, at = outer * g->row_groups + c;
-            status = lqi_values_range(&v, first, lqi_min(g->group_cols, g->cols - first),
-                                      &e->lo[at], &e->hi[at]);
+            uint64_t n = lqi_min(g->group_cols, g->cols - first);
+            status = e->magnitude ? lqi_values_sum(&v, first, n, &e->magnitude[at])
+                                  : lqi_values_range(&v, first, n, &e->lo[at], &e->hi[at]);
         }
         if (!status && !e->whole && r % g->group_rows == 0)
             status = fit_rows(e, r, lqi_min(g->group_rows, rows - r));
@@ -545,11 +579,8 @@ static lq_status end_scan(lq_encoder *e, uint64_t outer)
     lq_status status = e->queued ? scan_queue(e, outer) : LQ_OK;
 
     if (!status && e->whole && e->spec.scale2_block) {
-        for (uint64_t c = 0; c < e->g.row_groups && !status; c++) {
-            uint64_t at = outer * e->g.row_groups + c;
-            status = lqi_group_fit(&e->g, e->lo[at], e->hi[at], e->opts.nonfinite,
-                                   &e->groups[c]);
-        }
+        for (uint64_t c = 0; c < e->g.row_groups && !status; c++)
+            status = fit_whole(e, outer, c);
         sum_scales(e, e->g.row_groups, outer);
     }
     return status;

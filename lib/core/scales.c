@@ -66,7 +66,7 @@ static int out_of_range(lq_dtype type, float scale)
     if (type == LQ_F8_E4M3)
         return fabsf(scale) > 464;
     if (type == LQ_E8M0)
-        return scale < 0 || lqi_float_bits(scale) > 0x7f3504f3;   /* 2^127 * sqrt(2) */
+        return scale < 0 || scale > 0x1.6a09e6p127f;   /* 2^127 * sqrt(2); NaN is a code */
     return 0;
 }
 
@@ -108,10 +108,15 @@ static float scale2_decode(uint8_t code, float scale2, float offset)
     return product + offset;
 }
 
+float lqi_scale_global(const lq_spec *spec, float scale, float global)
+{
+    return spec->flags & LQ_SPEC_GLOBAL_MUL ? scale * global : scale / global;
+}
+
 static void apply_global(const lq_spec *spec, float global, size_t n, float *scales)
 {
     for (size_t i = 0; i < n; i++)
-        scales[i] = spec->flags & LQ_SPEC_GLOBAL_MUL ? scales[i] * global : scales[i] / global;
+        scales[i] = lqi_scale_global(spec, scales[i], global);
 }
 
 void lqi_scales_read(const lq_spec *spec, void *const plane[LQ_PLANES], uint64_t first,

@@ -54,6 +54,8 @@ static lq_status check_groups(const lqi_format *f, const lq_spec *s, lq_error *e
 {
     uint32_t n = s->group_cols;
 
+    if (f->can & LQI_FIXED_GROUP && (s->group_rows != f->group_rows || n != f->group_cols))
+        return refuse(f, "other groups than its own", error);
     if (s->group_rows != 1 && !(f->can & LQI_CAN_MULTIROW))
         return refuse(f, "groups of several rows", error);
     if (!(s->flags & LQ_SPEC_FLAT)) {
@@ -81,6 +83,9 @@ static lq_status check_options(const lqi_format *f, const lq_spec *s, lq_error *
         return refuse(f, "such zero points", error);
     if (s->zeros == LQ_ZEROS_FLOAT && (s->group_rows != 1 || s->group_cols > LQI_VALUES_MAX))
         return refuse(f, "float zero points for groups this large", error);
+    if (s->zeros == LQ_ZEROS_FLOAT && s->scale_type != LQ_F32 && s->scale_type != LQ_F16 &&
+        s->scale_type != LQ_BF16)
+        return refuse(f, "float zero points of this type", error);
     if (s->flags & LQ_SPEC_GLOBAL && (!(f->can & LQI_CAN_GLOBAL) || s->scale2_block ||
                                       (s->flags & LQ_SPEC_GLOBAL) == LQ_SPEC_GLOBAL))
         return refuse(f, "such a global scale", error);

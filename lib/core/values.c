@@ -66,3 +66,18 @@ lq_status lqi_values_range(const lqi_values *v, uint64_t first, uint64_t n, floa
     }
     return LQ_OK;
 }
+
+lq_status lqi_values_sum(const lqi_values *v, uint64_t first, uint64_t n, double *sum)
+{
+    float x[CHUNK];
+
+    for (uint64_t i = 0; i < n; i += CHUNK) {
+        size_t count = (size_t)lqi_min(CHUNK, n - i);
+        lq_status status = lqi_values_read(v, first + i, count, x);
+        if (status)
+            return status;
+        for (size_t k = 0; k < count; k++)
+            *sum += (double)fabsf(x[k]);
+    }
+    return LQ_OK;
+}

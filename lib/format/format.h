@@ -56,7 +56,9 @@ enum {
     LQI_CAN_GIDX      = 16,
     LQI_CAN_ZEROS_FLOAT = 32, /* needs fit_values */
     LQI_CAN_GLOBAL    = 64,   /* needs fit_global */
-    LQI_CAN_SCALE_MODE = 128
+    LQI_CAN_SCALE_MODE = 128,
+    LQI_FIXED_GROUP   = 256,  /* no other groups than the descriptor's */
+    LQI_NAN_SCALE     = 512   /* a NaN among the values (propagated) counts as an infinity */
 };
 
 #define LQI_VALUES_MAX 4096   /* columns of a group that fit_values sees at once */
@@ -116,6 +118,8 @@ typedef struct lqi_format {
     void (*fit_zero)(const lq_spec *spec, float lo, float hi, lqi_group *group);
     /* planar, specs with float zero points: from all values of the group */
     void (*fit_values)(const lqi_fit *in, lqi_group *group);
+    /* planar, instead of fit_range: from the mean magnitude of the group */
+    void (*fit_mean)(const lq_spec *spec, float mean, lqi_group *group);
     /* planar, specs with a global scale: from the largest magnitude of the tensor */
     float (*fit_global)(const lq_spec *spec, float amax);
     void (*round)(const lqi_fit *in, const void *param, uint32_t *codes);

@@ -12,8 +12,11 @@
  *                zero  = clamp(round(-xmin / scale))      scale as stored
  *                code  = clamp(round(x / scale) + zero)
  *                value = (code - zero) * scale
+ *   zeros float  scale and zero from HQQ's solver (hqq.h), as stored
+ *                code  = clamp(round(x * (1 / scale) + zero))
+ *                value = (code - zero) * scale
  *
- * round is to nearest, ties to even; divisions and products are f32.  These are the rules of
+ * round is to nearest, ties to even; every operation is f32.  These are the rules of
  * compressed-tensors and of GPTQ, without GPTQ's halved scale of an all-positive group.
  *
  *   all zero     zeros none: scale = the epsilon of its type (compressed-tensors), code
@@ -22,8 +25,10 @@
  *   NaN, inf     (propagated) NaN becomes 0, infinities clamp
  *
  * Stored: below 8 bits as they are, little end first; 8-bit codes and zero points minus 128,
- * that is as two's complement bytes.
+ * that is as two's complement bytes.  Float zero points are in numbers of codes, at 8 bits
+ * too.
  */
+#include "lib/format/hqq.h"
 #include "lib/format/planar.h"
 
 #ifndef LQI_INT_BITS
@@ -80,10 +85,23 @@ static void fit_zero(const lq_spec *spec, float lo, float hi, lqi_group *group)
     group->zero = (float)(zero ^ FLIP);
 }
 
-/* The zero point as a number of codes. */
+static void fit_values(const lqi_fit *in, lqi_group *group)
+{
+    lqi_hqq_fit(in, LQI_INT_BITS, group);
+}
+
+/* An integer zero point as a number of codes. */
 static int32_t zero_of(const lq_spec *spec, float stored)
 {
     return spec->zeros == LQ_ZEROS_INT ? (int32_t)((uint32_t)stored ^ FLIP) : HALF;
+}
+
+static void round_float(const lqi_fit *in, const lqi_group *group, uint32_t *codes)
+{
+    float by = group->scale == 0 ? 0 : 1 / group->scale;
+
+    for (size_t i = 0; i < in->n; i++)
+        codes[i] = (uint32_t)lqi_round_int(in->x[i] * by + group->zero, 0, (float)MAXQ) ^ FLIP;
 }
 
 static void round_(const lqi_fit *in, const void *param, uint32_t *codes)
@@ -92,25 +110,60 @@ static void round_(const lqi_fit *in, const void *param, uint32_t *codes)
     int32_t zero = zero_of(in->spec, group->zero);
     float scale = group->scale, lo = (float)-zero, hi = (float)(MAXQ - zero);
 
+    if (in->spec->zeros == LQ_ZEROS_FLOAT) {
+        round_float(in, group, codes);
+        return;
+    }
     for (size_t i = 0; i < in->n; i++) {
         float t = scale == 0 ? 0 : in->x[i] / scale;
         codes[i] = (uint32_t)(lqi_round_int(t, lo, hi) + zero) ^ FLIP;
     }
 }
 
+/* Differences of codes and integer zero points are exact in f32. */
 static void value(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
                   float *y)
 {
     const lqi_group *group = param;
-    int32_t zero = zero_of(spec, group->zero);
+    float zero = spec->zeros == LQ_ZEROS_FLOAT ? group->zero
+                                               : (float)zero_of(spec, group->zero);
 
     for (size_t i = 0; i < n; i++)
-        y[i] = (float)((int32_t)(codes[i] ^ FLIP) - zero) * group->scale;
+        y[i] = ((float)(int32_t)(codes[i] ^ FLIP) - zero) * group->scale;
+}
+
+/* Zero point of group 'i' of a run, as a number of codes. */
+static inline float run_zero(const lqi_run *run, size_t i)
+{
+    if (!run->zero)
+        return (float)HALF;
+    return run->float_zeros ? run->zero[i] : (float)((uint32_t)run->zero[i] ^ FLIP);
+}
+
+#define LQI_INT_CHUNK 256
+
+/* For widths without a decoder of their own. */
+static inline void decode_stream(const lqi_run *run, float *y)
+{
+    uint32_t codes[LQI_INT_CHUNK];
+
+    for (lqi_segment s = { 0, 0, 0 }; lqi_segment_next(run, &s);) {
+        float zero = run_zero(run, s.group), scale = run->scale[s.group];
+        for (size_t i = 0; i < s.n; i += LQI_INT_CHUNK) {
+            size_t n = s.n - i < LQI_INT_CHUNK ? s.n - i : LQI_INT_CHUNK;
+            lqi_codes_read(run->codes, LQI_INT_BITS, LQI_LOW_FIRST, run->first + s.at + i, n,
+                           codes);
+            for (size_t k = 0; k < n; k++)
+                y[s.at + i + k] = ((float)(int32_t)codes[k] - zero) * scale;
+        }
+    }
 }
 
 #define LQI_INT_MEMBERS \
     .storage = LQ_PLANAR, .block_len = 1, .bits = LQI_INT_BITS, .order = LQI_LOW_FIRST, \
     .unit = 1, .strip_rows = 1, .gguf = -1, \
-    .can = LQI_CAN_MULTIROW | LQI_CAN_ZEROS_INT | LQI_CAN_SCALE2 | LQI_CAN_GIDX, \
+    .can = LQI_CAN_MULTIROW | LQI_CAN_ZEROS_INT | LQI_CAN_ZEROS_FLOAT | LQI_CAN_SCALE2 | \
+           LQI_CAN_GIDX, \
     .scale_types = LQI_ALL_SCALE_TYPES, .group_rows = 1, .param_bytes = sizeof(lqi_group), \
-    .fit_range = fit_range, .fit_zero = fit_zero, .round = round_, .value = value
+    .fit_range = fit_range, .fit_zero = fit_zero, .fit_values = fit_values, \
+    .round = round_, .value = value

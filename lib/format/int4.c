@@ -13,12 +13,11 @@
 static void decode(const lqi_run *run, float *y)
 {
     for (lqi_segment s = { 0, 0, 0 }; lqi_segment_next(run, &s);) {
-        int32_t zero = run->zero ? (int32_t)run->zero[s.group] : HALF;
-        float scale = run->scale[s.group];
+        float zero = run_zero(run, s.group), scale = run->scale[s.group];
         for (size_t i = s.at; i < s.at + s.n; i++) {
             uint64_t e = run->first + i;
             int32_t code = run->codes[e / 2] >> (e & 1) * 4 & 15;
-            y[i] = (float)(code - zero) * scale;
+            y[i] = ((float)code - zero) * scale;
         }
     }
 }
@@ -31,5 +30,7 @@ const lqi_format lqi_format_int4 = {
     .id           = LQ_FORMAT_INT4,
     .scale_type   = LQ_F16,
     .group_cols   = 128,
+    .decoder      = LQI_DECODER_INT4,
+    .rounder      = LQI_ROUNDER_INT4,
     .decode       = decode
 };

@@ -13,11 +13,10 @@
 static void decode(const lqi_run *run, float *y)
 {
     for (lqi_segment s = { 0, 0, 0 }; lqi_segment_next(run, &s);) {
-        int32_t zero = run->zero ? (int32_t)((uint32_t)run->zero[s.group] ^ FLIP) : HALF;
-        float scale = run->scale[s.group];
+        float zero = run_zero(run, s.group), scale = run->scale[s.group];
         const uint8_t *codes = run->codes + run->first + s.at;
         for (size_t i = 0; i < s.n; i++)
-            y[s.at + i] = (float)((int32_t)(codes[i] ^ FLIP) - zero) * scale;
+            y[s.at + i] = ((float)(int32_t)(codes[i] ^ FLIP) - zero) * scale;
     }
 }
 
@@ -29,5 +28,7 @@ const lqi_format lqi_format_int8 = {
     .id           = LQ_FORMAT_INT8,
     .scale_type   = LQ_F32,
     .group_cols   = LQ_GROUP_ALL,
+    .decoder      = LQI_DECODER_INT8,
+    .rounder      = LQI_ROUNDER_INT8,
     .decode       = decode
 };

@@ -16,7 +16,7 @@ static void test_descriptors(void **state)
     for (int i = 0; i < LQI_FORMATS; i++) {
         const lqi_format *f = lqi_formats[i];
         assert_true(f->name && f->name[0] && f->text && f->text[0] && f->id != LQ_FORMAT_NONE);
-        assert_true(f->unit >= 1 && f->round && f->value && (f->fit || f->fit_range));
+        assert_true(f->unit >= 1 && f->round && f->value && (f->fit || f->fit_range || f->fit_mean));
         assert_true(f->param_bytes <= LQI_PARAM_MAX);
         if (f->storage != LQ_BLOCKED)
             continue;

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/format/int5.c - 5-bit integers in groups, with or without zero points
+ *
+ *   element e         bits [5e, 5e + 5) of the row's stream, low bits of a byte first
+ *   value             (code - 16) * scale, or (code - zero) * scale
+ *
+ * Rules and source of truth: int.h.
+ */
+#define LQI_INT_BITS 5
+#include "lib/format/int.h"
+
+const lqi_format lqi_format_int5 = {
+    LQI_INT_MEMBERS,
+    .name         = "int5",
+    .text         = "5-bit integers in groups",
+    .default_spec = "int5:g128",
+    .id           = LQ_FORMAT_INT5,
+    .scale_type   = LQ_F16,
+    .group_cols   = 128,
+    .decode       = decode_stream
+};

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/format/int7.c - 7-bit integers in groups, with or without zero points
+ *
+ *   element e         bits [7e, 7e + 7) of the row's stream, low bits of a byte first
+ *   value             (code - 64) * scale, or (code - zero) * scale
+ *
+ * Rules and source of truth: int.h.
+ */
+#define LQI_INT_BITS 7
+#include "lib/format/int.h"
+
+const lqi_format lqi_format_int7 = {
+    LQI_INT_MEMBERS,
+    .name         = "int7",
+    .text         = "7-bit integers in groups",
+    .default_spec = "int7:g128",
+    .id           = LQ_FORMAT_INT7,
+    .scale_type   = LQ_F16,
+    .group_cols   = 128,
+    .decode       = decode_stream
+};
