@@ -84,7 +84,6 @@ const lqi_format lqi_format_q4_0 = {
     .unit        = 1,
     .strip_rows  = 1,
     .decoder     = LQI_DECODER_F16_NIBBLES,
-    .encoder     = LQI_ENCODER_F16_NIBBLES,
     .row_ms      = 1,
     .gguf        = 2,
     .param_bytes = sizeof(lqi_symmetric32),

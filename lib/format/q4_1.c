@@ -87,7 +87,6 @@ const lqi_format lqi_format_q4_1 = {
     .unit        = 1,
     .strip_rows  = 1,
     .decoder     = LQI_DECODER_F16X2_NIBBLES,
-    .encoder     = LQI_ENCODER_F16X2_NIBBLES,
     .row_ms      = 1,
     .gguf        = 3,
     .param_bytes = sizeof(lqi_affine32),

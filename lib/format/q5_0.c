@@ -87,7 +87,6 @@ const lqi_format lqi_format_q5_0 = {
     .unit        = 1,
     .strip_rows  = 1,
     .decoder     = LQI_DECODER_F16_NIBBLES_BIT,
-    .encoder     = LQI_ENCODER_F16_NIBBLES_BIT,
     .row_ms      = 1,
     .gguf        = 6,
     .param_bytes = sizeof(lqi_symmetric32),

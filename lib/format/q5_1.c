@@ -90,7 +90,6 @@ const lqi_format lqi_format_q5_1 = {
     .unit        = 1,
     .strip_rows  = 1,
     .decoder     = LQI_DECODER_F16X2_NIBBLES_BIT,
-    .encoder     = LQI_ENCODER_F16X2_NIBBLES_BIT,
     .row_ms      = 1,
     .gguf        = 7,
     .param_bytes = sizeof(lqi_affine32),
