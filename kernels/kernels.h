@@ -81,6 +81,13 @@ typedef enum lqi_decoder {
 
 struct lqi_kernels;
 
+/* Nibbles by comparison: with r the number of thresholds (ascending) strictly below y,
+ * the code is code[r]. */
+typedef struct lqi_ladder {
+    float    threshold[15];
+    uint32_t code[16];
+} lqi_ladder;
+
 /*
  * Numbers to stored bytes, many blocks or groups at once.  'x' holds n finite numbers.
  *
@@ -88,7 +95,10 @@ struct lqi_kernels;
  * elements [first, first + n) of the row of codes at 'codes', whose bits are still 0; the
  * scale of each group goes to scale[], f32.
  */
-typedef struct lqi_encode_run {
+typedef struct lqi_encode_run lqi_encode_run;
+typedef void lqi_encode_fn(const lqi_encode_run *run);
+
+struct lqi_encode_run {
     const float              *x;
     const float              *imp;      /* n importances, or NULL */
     size_t                    n;
@@ -100,16 +110,58 @@ typedef struct lqi_encode_run {
     uint64_t                  first;
     uint64_t                  group;
     float                    *scale;
-} lqi_encode_run;
+    const lqi_ladder         *ladder;   /* of the format, or NULL */
+    lqi_encode_fn            *plain;    /* what a level does not handle goes there: the same
+                                           for any blocks or groups of the run */
+};
 
-typedef void lqi_encode_fn(const lqi_encode_run *run);
-
-/* Encoders that levels specialise; as with decoders, a NULL slot means that the format's
- * own plain C encodes. */
+/*
+ * Encoders that levels specialise; as with decoders, a NULL slot means that the format's
+ * own encoder does it.  Blocks have the layouts of the decoders of these names, scales
+ * that follow from the range of the block, and the rules of lib/format/symmetric32.h,
+ * affine32.h and absmax.h.
+ */
 typedef enum lqi_encoder {
     LQI_ENCODER_NONE,
+    LQI_ENCODER_F16_I8X32,
+    LQI_ENCODER_F16_NIBBLES,
+    LQI_ENCODER_F16_NIBBLES_BIT,
+    LQI_ENCODER_F16X2_NIBBLES,
+    LQI_ENCODER_F16X2_NIBBLES_BIT,
+    LQI_ENCODER_LADDER_HIGH,    /* planar: scale = largest magnitude, y = x * (1 / scale) */
     LQI_ENCODERS
 } lqi_encoder;
+
+/*
+ * Codes of n numbers of one planar group with known parameters, to elements from 'element'
+ * on of the row at 'codes'.  The numbers are finite, the scale is a normal number between
+ * 1e-30 and 1e30.
+ */
+typedef struct lqi_round_run {
+    const float      *x;
+    size_t            n;
+    float             scale;
+    int               zero;      /* stored byte; -1 without zero points */
+    int               partial;   /* the group is shorter than the spec says */
+    const lqi_ladder *ladder;
+    uint8_t          *codes;
+    uint64_t          element;
+} lqi_round_run;
+
+typedef void lqi_round_fn(const lqi_round_run *run);
+
+/* As with decoders; a NULL slot means the format's own 'round'. */
+typedef enum lqi_rounder {
+    LQI_ROUNDER_NONE,
+    LQI_ROUNDER_INT4,           /* nearest x / scale, plus zero; low nibble first */
+    LQI_ROUNDER_INT8,           /* the same in bytes, stored minus 128 */
+    LQI_ROUNDER_INT8_ABSMAX,    /* nearest x * (127 / scale), two's complement */
+    LQI_ROUNDER_E4M3,           /* x / scale, nearest even, saturating */
+    LQI_ROUNDER_E5M2,
+    LQI_ROUNDER_LADDER_HIGH,    /* x * (1 / scale), partial: x / scale, on the
+                                   ladder; high nibble first */
+    LQI_ROUNDERS
+} lqi_rounder;
 
 /* ----------------------------------------------------------- scale searches */
 
@@ -142,11 +194,25 @@ typedef struct lqi_affine_search {
     float       *scale, *min, *inverse, *base;   /* [groups][lanes] */
 } lqi_affine_search;
 
-/* x ~ scale * l, l in [-nmax, nmax) */
+/*
+ * Sixteen ascending levels; the nearest one by midpoints, ties to the upper: a code is the
+ * number of middle[] <= v.  For speed 32 bins of one width around 0, number k about
+ * (k - 16) * width, narrower than the distance of any two midpoints, and none of these
+ * near the edge of a bin: below[k] midpoints are below bin k.
+ */
+typedef struct lqi_levels {
+    float    level[16];
+    float    middle[16];     /* the last one is FLT_MAX */
+    float    bins;           /* 1 / width */
+    uint32_t below[32];
+} lqi_levels;
+
+/* x ~ scale * l, l in [-nmax, nmax), or one of 'levels' */
 typedef struct lqi_symmetric_search {
     const float *x, *w;      /* [groups][n][lanes] */
     size_t       groups, n;
     int          nmax;
+    const lqi_levels *levels;
     float       *scale, *inverse;   /* [groups][lanes] */
     uint8_t     *codes;      /* descend only: [groups][n][lanes], l + nmax; all 0: no scale */
 } lqi_symmetric_search;
@@ -175,11 +241,15 @@ typedef struct lqi_search {
     uint32_t (*symmetric)(const lqi_symmetric_search *s);
     /* The same by improving one code at a time; 'inverse' is not used. */
     uint32_t (*descend)(const lqi_symmetric_search *s);
+    /* The search of lib/format/iq4.h: scales only. */
+    uint32_t (*levels)(const lqi_symmetric_search *s);
     /* One group: x ~ scale * l, l in [0, nmax], for x >= 0, n <= 16. */
     uint32_t (*nonnegative)(const float *x, const float *w, size_t n, int nmax,
                             uint8_t *codes, float *scale);
     /* 1 if a number was beyond the rounding.  Codes of groups with scale 0 are not written. */
     int (*round)(const lqi_rounding *r);
+    /* The same for levels: codes of scale * x.  'add', 'lo' and 'hi' are not used. */
+    int (*round_levels)(const lqi_rounding *r, const lqi_levels *levels);
 } lqi_search;
 
 /* ------------------------------------------------------------------- tiles */
@@ -206,6 +276,7 @@ typedef struct lqi_kernels {
     lqi_tile_f32   tile_f32;
     lqi_decode_fn *decode[LQI_DECODERS];
     lqi_encode_fn *encode[LQI_ENCODERS];
+    lqi_round_fn  *round[LQI_ROUNDERS];
     lqi_search     search;
     /* 1 if one of n numbers is NaN or infinite. */
     int  (*any_nonfinite)(const float *x, size_t n);

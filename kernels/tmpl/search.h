@@ -4,7 +4,7 @@
  *
  * Included by each ISA unit after its vocabulary, of which it uses: V_LANES, v_f32, v_mask,
  * load, store, set1, add, sub, mul, div, sqrt, abs, neg, min, max, lt, eq, both, either,
- * not, bits, select, store_bytes, store_codes, transpose.
+ * not, bits, select, store_bytes, store_codes, store_u32, transpose, table4_at, levels.
  *
  * lib/format/search.c is the specification.  A float sum runs over the elements of its
  * lane in ascending order; nothing is fused or reassociated.  Codes stay floats, which is
@@ -398,6 +398,102 @@ static uint32_t search_symmetric(const lqi_symmetric_search *s)
     return odd;
 }
 
+/* ------------------------------------------------------------------ levels */
+
+typedef struct levels_data {
+    const float *x, *w;
+    size_t       step;
+    v_levels     table;
+} levels_data;
+
+/* The first candidate is always taken, be its scale a number or not. */
+V_INLINE void levels_candidate(const levels_data *d, symmetric *q, const v_f32 *inverse,
+                               const int first, const int count)
+{
+    v_f32 a[2], b[2];
+
+    EACH_GROUP(k, count)
+        a[k] = b[k] = v_set1(0);
+    for (size_t i = 0; i < d->step; i += V_LANES)
+        EACH_GROUP(k, count) {
+            v_f32 x = v_load(d->x + (size_t)k * d->step + i);
+            v_u32 code = v_levels_code(&d->table, v_mul(inverse[k], x));
+            v_f32 l = v_table4_at(d->table.level, code);
+            v_f32 wl = v_mul(v_load(d->w + (size_t)k * d->step + i), l);
+            a[k] = v_add(a[k], v_mul(wl, x));
+            b[k] = v_add(b[k], v_mul(wl, l));
+        }
+    EACH_GROUP(k, count) {
+        v_f32 scale = v_div(a[k], b[k]);
+        v_mask better = v_both(v_lt(v_set1(0), b[k]), v_lt(v_mul(q[k].best, b[k]),
+                                                           v_mul(a[k], a[k])));
+        if (first)
+            better = v_eq(v_set1(0), v_set1(0));
+        q[k].scale = v_select(better, scale, q[k].scale);
+        q[k].best = v_select(better, v_mul(scale, a[k]), q[k].best);
+    }
+}
+
+V_INLINE v_mask levels_groups(const lqi_symmetric_search *s, size_t g, const int count)
+{
+    const size_t step = s->n * V_LANES;
+    const v_f32 zero = v_set1(0), lowest = v_set1(s->levels->level[0]);
+    const levels_data d = { s->x + g * step, s->w + g * step, step, v_levels_load(s->levels) };
+    v_mask odd = v_lt(zero, zero);
+    v_f32 inverse[2];
+    symmetric q[2];
+
+    EACH_GROUP(k, count) {
+        symmetric_start(&q[k], d.x + (size_t)k * step, s->n);
+        q[k].best = q[k].scale = zero;
+        inverse[k] = v_div(v_set1(1), v_div(v_neg(q[k].extreme), lowest));
+    }
+    levels_candidate(&d, q, inverse, 1, count);
+    for (int t = -7; t <= 7; t++) {
+        EACH_GROUP(k, count)
+            inverse[k] = v_div(v_set1((float)t + s->levels->level[0]), q[k].extreme);
+        levels_candidate(&d, q, inverse, 0, count);
+    }
+    EACH_GROUP(k, count) {
+        v_f32 scale = v_select(q[k].dead, zero, q[k].scale);
+        v_mask fine = v_lt(v_abs(scale), v_set1(SEARCH_HUGE));
+        v_store(s->scale + (g + (size_t)k) * V_LANES, scale);
+        odd = v_either(odd, v_either(q[k].odd, v_not(fine)));
+    }
+    return odd;
+}
+
+static uint32_t search_levels(const lqi_symmetric_search *s)
+{
+    uint32_t odd = 0;
+    size_t g = 0;
+
+    for (; g + 2 <= s->groups; g += 2)
+        odd |= v_bits(levels_groups(s, g, 2));
+    if (g < s->groups)
+        odd |= v_bits(levels_groups(s, g, 1));
+    return odd;
+}
+
+/* Beyond the outermost levels a number may leave the bins, so it is held back. */
+static int search_round_levels(const lqi_rounding *r, const lqi_levels *t)
+{
+    const v_levels table = v_levels_load(t);
+    const v_f32 far = v_set1(14 / t->bins);
+    v_mask fine = v_eq(far, far);
+
+    for (size_t g = 0; g * r->group < r->n; g++) {
+        const v_f32 scale = v_set1(r->scale[g]);
+        for (size_t i = g * r->group; i < (g + 1) * r->group; i += V_LANES) {
+            v_f32 v = v_mul(scale, v_load(r->x + i));
+            fine = v_both(fine, v_lt(v_abs(v), v_set1(SEARCH_HUGE)));
+            v = v_min(v_max(v, v_neg(far)), far);
+            v_store_u32(r->codes + i, v_levels_code(&table, v));
+        }
+    }
+    return v_bits(v_not(fine)) != 0;
+}
+
 /* ----------------------------------------------------- symmetric, by descent */
 
 /* Codes of one group, and the sums w x l and w l^2 over them. */
@@ -669,6 +765,8 @@ static const lqi_search search_slots = {
     .affine = search_affine,
     .symmetric = search_symmetric,
     .descend = search_descend,
+    .levels = search_levels,
     .nonnegative = search_nonnegative,
     .round = search_round,
+    .round_levels = search_round_levels,
 };

@@ -34,10 +34,27 @@ static void fill_decoders(lqi_kernels *k)
     k->decode[LQI_DECODER_F16_TABLE4_SCALES] = decode_f16_table4_scales;
 }
 
+static void fill_encoders(lqi_kernels *k)
+{
+    k->encode[LQI_ENCODER_F16_I8X32] = encode_f16_i8;
+    k->encode[LQI_ENCODER_F16_NIBBLES] = encode_f16_nibbles;
+    k->encode[LQI_ENCODER_F16_NIBBLES_BIT] = encode_f16_nibbles_bit;
+    k->encode[LQI_ENCODER_F16X2_NIBBLES] = encode_f16x2_nibbles;
+    k->encode[LQI_ENCODER_F16X2_NIBBLES_BIT] = encode_f16x2_nibbles_bit;
+    k->encode[LQI_ENCODER_LADDER_HIGH] = encode_ladder_high;
+    k->round[LQI_ROUNDER_INT4] = round_int4;
+    k->round[LQI_ROUNDER_INT8] = round_int8;
+    k->round[LQI_ROUNDER_INT8_ABSMAX] = round_int8_absmax;
+    k->round[LQI_ROUNDER_E4M3] = round_e4m3;
+    k->round[LQI_ROUNDER_E5M2] = round_e5m2;
+    k->round[LQI_ROUNDER_LADDER_HIGH] = round_ladder_high;
+}
+
 static void fill_slots(lqi_kernels *k)
 {
     k->tile_f32 = (lqi_tile_f32){ tile_f32, TILE_MR, TILE_NR };
     fill_decoders(k);
+    fill_encoders(k);
     k->search = search_slots;
     k->magnitude = magnitude;
     k->any_nonfinite = any_nonfinite;

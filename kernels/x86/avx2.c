@@ -12,6 +12,8 @@
 #include "kernels/tmpl/convert.h"
 #include "kernels/tmpl/decode.h"
 #include "kernels/tmpl/decode_blocks.h"
+#include "kernels/tmpl/encode_blocks.h"
+#include "kernels/tmpl/encode_planar.h"
 #include "kernels/tmpl/scan.h"
 #include "kernels/tmpl/search.h"
 #include "kernels/tmpl/tile_f32.h"

@@ -332,3 +332,39 @@ V_INLINE v_f32 v_from_e4m3(const uint8_t *p)
                                 _mm_and_si128(wide, _mm_set1_epi16(-0x8000)));
     return _mm256_cvtph_ps(half) * v_set1(256);
 }
+
+/* -------------------------------------------------------- sixteen levels */
+
+/* lqi_levels in registers: midpoints as the four steps of a bisection see them. */
+typedef struct v_levels {
+    v_table4 level;
+    v_f32    half, quarter[2], eighth, sixteenth;
+} v_levels;
+
+V_INLINE v_levels v_levels_load(const lqi_levels *t)
+{
+    const float *m = t->middle;
+
+    return (v_levels){ v_table4_load(t->level), v_set1(m[7]), { v_set1(m[3]), v_set1(m[11]) },
+                       _mm256_setr_ps(m[1], m[5], m[9], m[13], 0, 0, 0, 0),
+                       _mm256_setr_ps(m[0], m[2], m[4], m[6], m[8], m[10], m[12], m[14]) };
+}
+
+/* 2 i + (t <= v) */
+V_INLINE v_u32 v_levels_step(v_u32 i, v_f32 t, v_f32 v)
+{
+    return i + i - (v_u32)_mm256_cmp_ps(t, v, _CMP_LE_OQ);
+}
+
+/* Code of the nearest level. */
+V_INLINE v_u32 v_levels_code(const v_levels *t, v_f32 v)
+{
+    v_f32 upper = _mm256_cmp_ps(t->half, v, _CMP_LE_OQ);
+    v_u32 i = v_levels_step(v_set1u(0) - (v_u32)upper,
+                            v_select(upper, t->quarter[1], t->quarter[0]), v);
+
+    i = v_levels_step(i, _mm256_permutevar8x32_ps(t->eighth, (__m256i)i), v);
+    return v_levels_step(i, _mm256_permutevar8x32_ps(t->sixteenth, (__m256i)i), v);
+}
+
+V_INLINE void v_store_u32(uint32_t *p, v_u32 u) { _mm256_storeu_si256((__m256i *)p, (__m256i)u); }

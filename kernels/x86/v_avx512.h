@@ -289,3 +289,31 @@ V_INLINE v_f32 v_from_e4m3(const uint8_t *p)
         _mm256_and_si256(wide, _mm256_set1_epi16(-0x8000)));
     return _mm512_cvtph_ps(half) * v_set1(256);
 }
+
+/* -------------------------------------------------------- sixteen levels */
+
+/* lqi_levels in registers. */
+typedef struct v_levels {
+    v_table4 level, middle;
+    v_f32    bins;
+    v_u32    below[2];
+} v_levels;
+
+V_INLINE v_levels v_levels_load(const lqi_levels *t)
+{
+    return (v_levels){ v_table4_load(t->level), v_table4_load(t->middle), v_set1(t->bins),
+                       { (v_u32)_mm512_loadu_si512(t->below),
+                         (v_u32)_mm512_loadu_si512(t->below + 16) } };
+}
+
+/* Code of the nearest level, for v inside the bins: one midpoint at most is in its bin. */
+V_INLINE v_u32 v_levels_code(const v_levels *t, v_f32 v)
+{
+    __m512i bin = (__m512i)v_add(v_mul(v, t->bins), v_set1(12582912.0f + 16));
+    __m512i code = _mm512_permutex2var_epi32((__m512i)t->below[0], bin, (__m512i)t->below[1]);
+    __mmask16 above = _mm512_cmp_ps_mask(v_table4_at(t->middle, (v_u32)code), v, _CMP_LE_OQ);
+
+    return (v_u32)_mm512_mask_add_epi32(code, above, code, _mm512_set1_epi32(1));
+}
+
+V_INLINE void v_store_u32(uint32_t *p, v_u32 u) { _mm512_storeu_si512(p, (__m512i)u); }

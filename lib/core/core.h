@@ -75,6 +75,7 @@ void lqi_scales_read(const lq_spec *spec, void *const plane[LQ_PLANES], uint64_t
 typedef struct lqi_geometry {
     const lqi_format *format;
     const lq_spec    *spec;
+    int               index;         /* of the format in the registry */
     unsigned          bits;
     const float      *table;
     uint64_t          rows, cols;
@@ -131,6 +132,12 @@ typedef struct lqi_values {
 /* Numbers [first, first + n) to f32 by the policy.  LQ_ERR_NONFINITE. */
 lq_status lqi_values_read(const lqi_values *v, uint64_t first, size_t n, float *out);
 
+/* The same without a copy where that can be: *x is the source itself or 'buffer', *most the
+ * bits of the largest magnitude (0x7f800000 and more: not finite, possible with PROPAGATE
+ * only). */
+lq_status lqi_values_at(const lqi_values *v, uint64_t first, size_t n, float *buffer,
+                        const float **x, uint32_t *most);
+
 /* Widen [*lo, *hi] to numbers [first, first + n); NaN does not widen. */
 lq_status lqi_values_range(const lqi_values *v, uint64_t first, uint64_t n, float *lo,
                            float *hi);
@@ -174,6 +181,12 @@ lq_status lqi_encode_ready(const lq_ctx *ctx, const lqi_geometry *g, const float
 lq_status lqi_group_round(const lqi_geometry *g, const lqi_values *v, uint64_t first,
                           uint64_t n, const lqi_group *group, uint8_t *codes,
                           uint64_t element);
+
+/* Whole groups of source numbers [first, first + n), the last perhaps short: parameters to
+ * groups[], whose 'global' is set, and codes to elements from 'first' on of a row of codes
+ * whose bits are 0. */
+lq_status lqi_encode_groups(const lqi_geometry *g, const lqi_values *v, uint64_t first,
+                            uint64_t n, lqi_group *groups, uint8_t *codes);
 
 /* First-level scale (not with a second level) and zero point to number 'index'. */
 void lqi_group_store(const lqi_geometry *g, const lqi_group *group, void *scales,

@@ -36,7 +36,7 @@ static void decode_groups(const lq_ctx *ctx, const lqi_geometry *g, const lq_row
                           uint64_t row, uint64_t first, size_t n, float *y)
 {
     float scale[GROUPS], zero[GROUPS];
-    lqi_decode_fn *decode = ctx->decode[lqi_format_index(g->format)];
+    lqi_decode_fn *decode = ctx->decode[g->index];
     int flat = g->spec->flags & LQ_SPEC_FLAT;
     uint64_t base = flat ? 0 : row / g->group_rows * g->row_groups;
     lqi_run run = run_of_row(ctx, g, rows, row);
@@ -66,7 +66,7 @@ static void decode_groups(const lq_ctx *ctx, const lqi_geometry *g, const lq_row
 static void decode_indexed(const lq_ctx *ctx, const lqi_geometry *g, const lq_rows *rows,
                            uint64_t row, uint64_t col0, size_t n, float *y)
 {
-    lqi_decode_fn *decode = ctx->decode[lqi_format_index(g->format)];
+    lqi_decode_fn *decode = ctx->decode[g->index];
     const uint8_t *index = rows->plane[LQ_PLANE_GIDX];
     uint64_t base = row * g->row_groups, last = UINT64_MAX;
     lqi_run run = run_of_row(ctx, g, rows, row);
@@ -101,7 +101,7 @@ void lqi_decode_span(const lq_ctx *ctx, const lqi_geometry *g, const lq_rows *ro
         lqi_run run = run_of_row(ctx, g, rows, row);
         run.first = col0;
         run.n = n;
-        ctx->decode[lqi_format_index(g->format)](&run, y);
+        ctx->decode[g->index](&run, y);
     } else if (g->spec->flags & LQ_SPEC_GIDX) {
         decode_indexed(ctx, g, rows, row, col0, n, y);
     } else if (g->spec->flags & LQ_SPEC_FLAT) {

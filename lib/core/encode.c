@@ -8,7 +8,7 @@
  */
 #include "lib/core/core.h"
 
-#define CHUNK 256    /* numbers rounded at a time */
+#define CHUNK 512    /* numbers rounded at a time */
 #define PIECE 4096   /* numbers of a blocked row encoded at a time: 16 superblocks */
 
 void lq_encode_opts_init(lq_encode_opts *opts)
@@ -20,6 +20,11 @@ void lq_encode_opts_init(lq_encode_opts *opts)
 }
 
 /* ----------------------------------------------------------------- blocked */
+
+/* Room for numbers that cannot be used where they are. */
+struct piece {
+    float x[PIECE], w[PIECE];
+};
 
 /* Mean square of the row, one chain of f32 sums from the left. */
 static lq_status mean_square(const lqi_values *v, float *result)
@@ -38,21 +43,10 @@ static lq_status mean_square(const lqi_values *v, float *result)
     return LQ_OK;
 }
 
-static int too_large(const lqi_format *f, const float *x, size_t n)
-{
-    float lo = 0, hi = 0;
-
-    for (size_t i = 0; i < n && f->max_abs > 0; i++) {
-        lo = x[i] < lo ? x[i] : lo;
-        hi = x[i] > hi ? x[i] : hi;
-    }
-    return hi > f->max_abs || -lo > f->max_abs;
-}
-
 /* A scale did not fit its type. */
-static int has_bad_block(const lqi_format *f, const float *x, size_t n, const uint8_t *block)
+static int has_bad_block(const lqi_format *f, size_t n, uint32_t most, const uint8_t *block)
 {
-    if (too_large(f, x, n))
+    if (f->max_abs > 0 && lqi_bits_float(most) > f->max_abs)
         return 1;
     for (size_t i = 0; f->check && i < n; i += f->block_len, block += f->block_bytes)
         if (f->check(block))
@@ -60,22 +54,20 @@ static int has_bad_block(const lqi_format *f, const float *x, size_t n, const ui
     return 0;
 }
 
-/* Whole blocks at x: as many at once as the format can. */
-static void encode_piece(const lqi_format *f, lqi_encode_fn *many, const lqi_encode_run *run)
+/* Blocks of numbers that no scale of f16 minds need no look at every block, if the encoder
+ * works from their range. */
+static int surely_fits(const lqi_encode_run *run, uint32_t most)
 {
-    lqi_fit in = { .spec = run->spec, .n = f->block_len, .row_ms = run->row_ms,
-                   .grids = run->grids };
-    uint8_t *block = run->codes;
+    return run->plain && !run->imp && most <= 0x44800000;   /* 1024 */
+}
 
-    if (many) {
+/* Whole blocks at x: as many at once as the level or the format can. */
+static void encode_piece(lqi_encode_fn *many, const lqi_encode_run *run, uint32_t most)
+{
+    if (many && most < 0x7f800000)
         many(run);
-        return;
-    }
-    for (size_t i = 0; i < run->n; i += f->block_len, block += f->block_bytes) {
-        in.x = run->x + i;
-        in.imp = run->imp ? run->imp + i : NULL;
-        lqi_encode_block(f, &in, block);
-    }
+    else
+        lqi_encode_plain(run);
 }
 
 static void improve_piece(const lqi_format *f, const lqi_encode_run *run, size_t n)
@@ -91,34 +83,51 @@ static void improve_piece(const lqi_format *f, const lqi_encode_run *run, size_t
     }
 }
 
+/* Numbers and importances of a piece of n, filled up with zeros to whole blocks. */
+static lq_status load_piece(const lqi_values *v, const float *imp, uint64_t at, size_t n,
+                            struct piece *p, lqi_encode_run *run, uint32_t *most)
+{
+    lq_status status = lqi_values_at(v, at, n, p->x, &run->x, most);
+
+    run->imp = imp ? imp + at : NULL;
+    if (status || run->n == n)
+        return status;
+    memmove(p->x, run->x, n * sizeof *p->x);
+    memset(p->x + n, 0, (run->n - n) * sizeof *p->x);
+    run->x = p->x;
+    if (!imp)
+        return LQ_OK;
+    memcpy(p->w, imp + at, n * sizeof *p->w);
+    memset(p->w + n, 0, (run->n - n) * sizeof *p->w);
+    run->imp = p->w;
+    return LQ_OK;
+}
+
 lq_status lqi_encode_blocks(const lqi_geometry *g, const lqi_values *v, const float *imp,
                             uint8_t *row)
 {
-    float x[PIECE], w[PIECE];
+    struct piece piece;
     const lqi_format *f = g->format;
-    lqi_encode_fn *many = v->ctx->encode[lqi_format_index(f)];
-    lqi_encode_run run = { .x = x, .spec = g->spec, .grids = v->ctx->grids,
+    lqi_encode_run run = { .spec = g->spec, .grids = v->ctx->grids,
                            .kernels = &v->ctx->kernels, .codes = row + f->row_bytes };
     lq_status status = LQ_OK;
 
+    if (v->ctx->kernels.encode[f->encoder])
+        run.plain = f->encode_many ? f->encode_many : lqi_encode_plain;
     if (f->row_ms && imp)
         status = mean_square(v, &run.row_ms);
     for (uint64_t c = 0; c < v->n && !status; c += PIECE) {
         size_t n = (size_t)lqi_min(PIECE, v->n - c);
+        uint32_t most;
         run.n = (n + f->block_len - 1) / f->block_len * f->block_len;
-        status = lqi_values_read(v, c, n, x);
+        status = load_piece(v, imp, c, n, &piece, &run, &most);
         if (status)
             return status;
-        memset(x + n, 0, (run.n - n) * sizeof *x);
-        if (imp) {
-            memcpy(w, imp + c, n * sizeof *w);
-            memset(w + n, 0, (run.n - n) * sizeof *w);
-            run.imp = w;
-        }
-        encode_piece(f, many, &run);
+        encode_piece(v->ctx->encode[g->index], &run, most);
         if (v->search == LQ_SEARCH_BEST)
             improve_piece(f, &run, n);
-        if (v->nonfinite != LQ_NONFINITE_PROPAGATE && has_bad_block(f, x, n, run.codes))
+        if (v->nonfinite != LQ_NONFINITE_PROPAGATE && !surely_fits(&run, most) &&
+            has_bad_block(f, n, most, run.codes))
             return LQ_ERR_NUMERIC;
         run.codes += run.n / f->block_len * f->block_bytes;
     }
@@ -218,23 +227,104 @@ lq_status lqi_group_find(const lqi_geometry *g, const lqi_values *v, uint64_t fi
     return status;
 }
 
+/* Whether the level's rounder may see these: finite numbers, a scale of common size. */
+static lqi_round_fn *find_rounder(const lqi_geometry *g, const lq_ctx *ctx, const lqi_group *group,
+                                  uint32_t most)
+{
+    int good = most < 0x7f800000 && group->scale > 1e-30f && group->scale < 1e30f;
+
+    return good && g->spec->zeros != LQ_ZEROS_FLOAT ? ctx->kernels.round[g->format->rounder]
+                                                    : NULL;
+}
+
 lq_status lqi_group_round(const lqi_geometry *g, const lqi_values *v, uint64_t first,
                           uint64_t n, const lqi_group *group, uint8_t *codes,
                           uint64_t element)
 {
-    float x[CHUNK];
-    uint32_t c[CHUNK];
-    lqi_fit in = { .spec = g->spec, .x = x, .partial = n < g->group_cols };
+    float buffer[CHUNK];
+    uint32_t c[CHUNK], most;
+    lqi_fit in = { .spec = g->spec, .partial = n < g->group_cols };
+    lqi_round_run run = { .scale = group->scale, .partial = in.partial, .codes = codes,
+                          .zero = g->spec->zeros == LQ_ZEROS_INT ? (int)group->zero : -1,
+                          .ladder = g->format->ladder };
 
     for (uint64_t i = 0; i < n; i += CHUNK) {
         in.n = (size_t)lqi_min(CHUNK, n - i);
-        lq_status status = lqi_values_read(v, first + i, in.n, x);
+        lq_status status = lqi_values_at(v, first + i, in.n, buffer, &in.x, &most);
+        lqi_round_fn *round = find_rounder(g, v->ctx, group, most);
         if (status)
             return status;
+        if (round) {
+            run.x = in.x;
+            run.n = in.n;
+            run.element = element + i;
+            round(&run);
+            continue;
+        }
         g->format->round(&in, group, c);
         lqi_codes_write(codes, g->bits, g->format->order, element + i, in.n, c);
     }
     return LQ_OK;
+}
+
+#define RUN_GROUPS 128   /* groups of one encode run */
+
+/* Groups whose encoder the level has; their scales are f32 and depend on nothing else. */
+static int has_encoder(const lqi_geometry *g, const lqi_values *v)
+{
+    const lq_spec *s = g->spec;
+
+    return v->ctx->kernels.encode[g->format->encoder] && s->scale_type == LQ_F32 && !s->zeros &&
+           !(s->flags & LQ_SPEC_GLOBAL) && v->search != LQ_SEARCH_BEST && g->group_cols <= PIECE;
+}
+
+static lq_status encode_one_by_one(const lqi_geometry *g, const lqi_values *v, uint64_t first,
+                                   uint64_t n, lqi_group *groups, uint8_t *codes)
+{
+    lq_status status = LQ_OK;
+
+    for (uint64_t i = 0; i < n && !status; i += g->group_cols, groups++) {
+        uint64_t count = lqi_min(g->group_cols, n - i);
+        status = lqi_group_find(g, v, first + i, count, groups);
+        if (!status)
+            status = lqi_group_round(g, v, first + i, count, groups, codes, first + i);
+    }
+    return status;
+}
+
+/* At most PIECE numbers and RUN_GROUPS groups. */
+static lq_status encode_run(const lqi_geometry *g, const lqi_values *v, uint64_t first, size_t n,
+                            lqi_group *groups, uint8_t *codes)
+{
+    float buffer[PIECE], scale[RUN_GROUPS];
+    lqi_encode_run run = { .n = n, .spec = g->spec, .kernels = &v->ctx->kernels, .codes = codes,
+                           .first = first, .group = g->group_cols, .scale = scale,
+                           .ladder = g->format->ladder, .plain = lqi_encode_plain };
+    uint32_t most;
+    lq_status status = lqi_values_at(v, first, n, buffer, &run.x, &most);
+
+    if (status)
+        return status;
+    if (most >= 0x7f800000)
+        return encode_one_by_one(g, v, first, n, groups, codes);
+    v->ctx->kernels.encode[g->format->encoder](&run);
+    for (size_t i = 0, k = 0; k < n; i++, k += (size_t)g->group_cols)
+        groups[i].scale = scale[i];
+    return LQ_OK;
+}
+
+lq_status lqi_encode_groups(const lqi_geometry *g, const lqi_values *v, uint64_t first,
+                            uint64_t n, lqi_group *groups, uint8_t *codes)
+{
+    uint64_t size = g->group_cols, most;
+    lq_status status = LQ_OK;
+
+    if (!has_encoder(g, v))
+        return encode_one_by_one(g, v, first, n, groups, codes);
+    most = lqi_min(RUN_GROUPS, PIECE / size) * size;
+    for (uint64_t i = 0; i < n && !status; i += most, groups += most / size)
+        status = encode_run(g, v, first + i, (size_t)lqi_min(most, n - i), groups, codes);
+    return status;
 }
 
 void lqi_group_store(const lqi_geometry *g, const lqi_group *group, void *scales,
@@ -251,16 +341,18 @@ void lqi_group_store(const lqi_geometry *g, const lqi_group *group, void *scales
 static lq_status encode_groups(const lqi_geometry *g, const lqi_values *v,
                                const lq_rows *rows, uint64_t row, uint8_t *codes)
 {
-    for (uint64_t c = 0, i = row * g->row_groups; c < g->cols; c += g->group_cols, i++) {
-        uint64_t n = lqi_min(g->group_cols, g->cols - c);
-        lqi_group group = { 0, 0, 0 };
-        lq_status status = lqi_group_find(g, v, c, n, &group);
-        if (!status)
-            status = lqi_group_round(g, v, c, n, &group, codes, c);
+    uint64_t step = RUN_GROUPS, at = row * g->row_groups;
+    lqi_group groups[RUN_GROUPS] = { { 0, 0, 0 } };
+
+    for (uint64_t i = 0; i < g->row_groups; i += step) {
+        uint64_t first = i * g->group_cols, count = lqi_min(step, g->row_groups - i);
+        uint64_t n = count == step ? step * g->group_cols : g->cols - first;
+        lq_status status = lqi_encode_groups(g, v, first, n, groups, codes);
         if (status)
             return status;
-        lqi_group_store(g, &group, rows->plane[LQ_PLANE_SCALES], rows->plane[LQ_PLANE_ZEROS],
-                        i);
+        for (uint64_t k = 0; k < count; k++)
+            lqi_group_store(g, &groups[k], rows->plane[LQ_PLANE_SCALES],
+                            rows->plane[LQ_PLANE_ZEROS], at + i + k);
     }
     return LQ_OK;
 }

@@ -82,6 +82,7 @@ lq_status lqi_geometry_init(lqi_geometry *g, const lq_spec *spec, uint64_t rows,
     g->cols = cols;
     if (!g->format)
         return LQ_ERR_NOTFOUND;
+    g->index = lqi_format_index(g->format);
     g->bits = lqi_spec_bits(g->format, spec);
     g->table = lqi_spec_table(g->format, spec);
     if (g->format->storage == LQ_PLANAR && g->bits == 0)

@@ -52,14 +52,34 @@ lq_status lqi_values_read(const lqi_values *v, uint64_t first, size_t n, float *
     return LQ_OK;
 }
 
+lq_status lqi_values_at(const lqi_values *v, uint64_t first, size_t n, float *buffer,
+                        const float **x, uint32_t *most)
+{
+    *x = buffer;
+    if (v->type == LQ_F32)
+        *x = (const float *)v->x + first;
+    else
+        load(v, first, n, buffer);
+    *most = v->ctx->kernels.magnitude(*x, n);
+    if (*most < 0x7f800000 || v->nonfinite == LQ_NONFINITE_PROPAGATE)
+        return LQ_OK;
+    *x = buffer;
+    lq_status status = lqi_values_read(v, first, n, buffer);
+    if (!status)
+        *most = v->ctx->kernels.magnitude(buffer, n);
+    return status;
+}
+
 lq_status lqi_values_range(const lqi_values *v, uint64_t first, uint64_t n, float *lo,
                            float *hi)
 {
-    float x[CHUNK];
+    float buffer[CHUNK];
+    const float *x;
+    uint32_t most;
 
     for (uint64_t i = 0; i < n; i += CHUNK) {
         size_t count = (size_t)lqi_min(CHUNK, n - i);
-        lq_status status = lqi_values_read(v, first + i, count, x);
+        lq_status status = lqi_values_at(v, first + i, count, buffer, &x, &most);
         if (status)
             return status;
         v->ctx->kernels.range(x, count, lo, hi);

@@ -98,6 +98,8 @@ typedef struct lqi_format {
     uint8_t     neighbours;    /* grids whose neighbour lists encoding needs: bits of grids.h */
     lqi_decoder decoder;
     lqi_encoder encoder;
+    lqi_rounder rounder;       /* planar */
+    const lqi_ladder *ladder;  /* planar, for the encoders and rounders of this name */
     int16_t     gguf;          /* type number, -1: none */
     lq_dtype    dtype;         /* plain numbers of this type, or 0 */
 
@@ -162,6 +164,10 @@ int               lqi_format_index(const lqi_format *format);   /* LQI_INDEX_...
 
 /* One block by the steps above: what encode_many must equal, and falls back to. */
 void lqi_encode_block(const lqi_format *format, const lqi_fit *in, void *block);
+
+/* A run in plain C, block by block or group by group: what the encoders of the kernel table
+ * must equal, and fall back to. */
+void lqi_encode_plain(const lqi_encode_run *run);
 
 /* ------------------------------------------------------------------- planar */
 

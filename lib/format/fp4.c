@@ -32,6 +32,21 @@ static const float thresholds[7] = {
 };
 static const uint8_t code_of[8] = { 0, 1, 6, 7, 4, 5, 2, 3 };
 
+/*
+ * The same as a ladder of y with its sign.  Below zero a tie belongs to the smaller
+ * magnitude, which lies above: there the thresholds are the numbers before -t; and the one
+ * before zero, so that -0 counts as 0.
+ */
+static const lqi_ladder ladder = {
+    .threshold = {
+        -0x1.aaaaacp-1f, -0x1.2aaaa2p-1f, -0x1.aaaaaep-2f, -0x1.2aaaacp-2f,
+        -0x1.aaaaacp-3f, -0x1.600002p-4f, -0x1.555574p-9f, -0x1p-149f,
+        0x1.555572p-9f, 0x1.6p-4f, 0x1.aaaaaap-3f, 0x1.2aaaaap-2f,
+        0x1.aaaaacp-2f, 0x1.2aaaap-1f, 0x1.aaaaaap-1f
+    },
+    .code = { 11, 10, 13, 12, 15, 14, 9, 8, 0, 1, 6, 7, 4, 5, 2, 3 }
+};
+
 static void round_(const lqi_fit *in, const void *param, uint32_t *codes)
 {
     const lqi_group *group = param;
@@ -65,6 +80,9 @@ const lqi_format lqi_format_fp4 = {
     .unit         = 1,
     .strip_rows   = 1,
     .decoder      = LQI_DECODER_TABLE4,
+    .encoder      = LQI_ENCODER_LADDER_HIGH,
+    .rounder      = LQI_ROUNDER_LADDER_HIGH,
+    .ladder       = &ladder,
     .gguf         = -1,
     .can          = LQI_CAN_FLAT | LQI_CAN_MULTIROW | LQI_CAN_SCALE2,
     .scale_types  = LQI_ALL_SCALE_TYPES,

@@ -15,5 +15,6 @@ const lqi_format lqi_format_fp8_e4m3 = {
     .text         = "8-bit floats, 4 exponent and 3 mantissa bits",
     .default_spec = "fp8_e4m3:ch",
     .id           = LQ_FORMAT_FP8_E4M3,
-    .decoder      = LQI_DECODER_E4M3
+    .decoder      = LQI_DECODER_E4M3,
+    .rounder      = LQI_ROUNDER_E4M3
 };

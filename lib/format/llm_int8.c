@@ -62,6 +62,7 @@ const lqi_format lqi_format_llm_int8 = {
     .unit         = 1,
     .strip_rows   = 1,
     .decoder      = LQI_DECODER_INT8_ABSMAX,
+    .rounder      = LQI_ROUNDER_INT8_ABSMAX,
     .gguf         = -1,
     .can          = LQI_CAN_SCALE2,
     .scale_types  = 1u << LQ_F32,

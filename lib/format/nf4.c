@@ -24,11 +24,15 @@ static const float table[16] = {
     0x1.c3497p-2f, 0x1.200f56p-1f, 0x1.722766p-1f, 0x1p+0f
 };
 
-static const float midpoints[15] = {
-    -0x1.b239bp-1f, -0x1.38a4ep-1f, -0x1.d709p-2f, -0x1.5bd4ecp-2f,
-    -0x1.e079d8p-3f, -0x1.1a7178p-3f, -0x1.74f0e2p-5f, 0x1.45f5fep-5f,
-    0x1.ec90c4p-4f, 0x1.a0cfcp-3f, 0x1.2b05a8p-2f, 0x1.8ea7f2p-2f,
-    0x1.00da08p-1f, 0x1.491b5ep-1f, 0x1.b913b4p-1f
+/* Midpoints of the table. */
+static const lqi_ladder ladder = {
+    .threshold = {
+        -0x1.b239bp-1f, -0x1.38a4ep-1f, -0x1.d709p-2f, -0x1.5bd4ecp-2f,
+        -0x1.e079d8p-3f, -0x1.1a7178p-3f, -0x1.74f0e2p-5f, 0x1.45f5fep-5f,
+        0x1.ec90c4p-4f, 0x1.a0cfcp-3f, 0x1.2b05a8p-2f, 0x1.8ea7f2p-2f,
+        0x1.00da08p-1f, 0x1.491b5ep-1f, 0x1.b913b4p-1f
+    },
+    .code = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 }
 };
 
 static void round_(const lqi_fit *in, const void *param, uint32_t *codes)
@@ -40,7 +44,7 @@ static void round_(const lqi_fit *in, const void *param, uint32_t *codes)
         float y = lqi_normal_of(normal, in->x[i]);
         uint32_t code = 0;
         for (int t = 0; t < 15; t++)
-            code += midpoints[t] < y;
+            code += ladder.threshold[t] < y;
         codes[i] = code;
     }
 }
@@ -64,6 +68,9 @@ const lqi_format lqi_format_nf4 = {
     .unit         = 1,
     .strip_rows   = 1,
     .decoder      = LQI_DECODER_TABLE4,
+    .encoder      = LQI_ENCODER_LADDER_HIGH,
+    .rounder      = LQI_ROUNDER_LADDER_HIGH,
+    .ladder       = &ladder,
     .gguf         = -1,
     .can          = LQI_CAN_FLAT | LQI_CAN_MULTIROW | LQI_CAN_SCALE2,
     .scale_types  = LQI_ALL_SCALE_TYPES,

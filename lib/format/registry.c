@@ -2,6 +2,8 @@
 /*
  * lib/format/registry.c - the list of formats and how it is searched
  */
+#include <math.h>
+
 #include "lib/format/format.h"
 
 const lqi_format *const lqi_formats[LQI_FORMATS] = {
@@ -72,6 +74,59 @@ void lqi_encode_block(const lqi_format *f, const lqi_fit *in, void *block)
         f->fit(in, param);
     f->round(in, param, codes);
     f->pack(param, codes, block);
+}
+
+static void encode_plain_blocks(const lqi_format *f, const lqi_encode_run *run)
+{
+    lqi_fit in = { .spec = run->spec, .n = f->block_len, .row_ms = run->row_ms,
+                   .grids = run->grids };
+    uint8_t *block = run->codes;
+
+    for (size_t i = 0; i < run->n; i += f->block_len, block += f->block_bytes) {
+        in.x = run->x + i;
+        in.imp = run->imp ? run->imp + i : NULL;
+        lqi_encode_block(f, &in, block);
+    }
+}
+
+#define CHUNK 256   /* codes at a time */
+
+static void encode_plain_group(const lqi_format *f, const lqi_encode_run *run, size_t at,
+                               size_t n, float *scale)
+{
+    lqi_fit in = { .spec = run->spec, .grids = run->grids, .partial = n < run->group };
+    lqi_group group = { 0, 0, 0 };
+    float lo = INFINITY, hi = -INFINITY;
+    uint32_t codes[CHUNK];
+
+    for (size_t i = at; i < at + n; i++) {
+        lo = run->x[i] < lo ? run->x[i] : lo;
+        hi = run->x[i] > hi ? run->x[i] : hi;
+    }
+    f->fit_range(run->spec, lo, hi, &group);
+    for (size_t i = 0; i < n; i += CHUNK) {
+        in.x = run->x + at + i;
+        in.n = n - i < CHUNK ? n - i : CHUNK;
+        f->round(&in, &group, codes);
+        lqi_codes_write(run->codes, lqi_spec_bits(f, run->spec), f->order, run->first + at + i,
+                        in.n, codes);
+    }
+    *scale = group.scale;
+}
+
+void lqi_encode_plain(const lqi_encode_run *run)
+{
+    const lqi_format *f = lqi_format_by_id(run->spec->format);
+    size_t n;
+
+    if (f->storage == LQ_BLOCKED) {
+        encode_plain_blocks(f, run);
+        return;
+    }
+    for (size_t at = 0, g = 0; at < run->n; at += n, g++) {
+        n = (size_t)lqi_min(run->group, run->n - at);
+        encode_plain_group(f, run, at, n, run->scale + g);
+    }
 }
 
 int lqi_format_index(const lqi_format *format)
