@@ -56,6 +56,7 @@ typedef enum lqi_decoder {
     LQI_DECODER_INT4,           /* nibbles, low one first: (code - zero or 8) * scale */
     LQI_DECODER_INT8,           /* two's complement: (code - zero) * scale */
     LQI_DECODER_INT8_ABSMAX,    /* two's complement: code * scale * (1 / 127) */
+    LQI_DECODER_INT8_64,        /* two's complement: code / 64 * scale */
     LQI_DECODER_E4M3,           /* OCP E4M3FN: number * scale */
     LQI_DECODER_E5M2,
     LQI_DECODER_F16,            /* plain numbers */
@@ -158,6 +159,7 @@ typedef enum lqi_rounder {
     LQI_ROUNDER_INT8_ABSMAX,    /* nearest x * (127 / scale), two's complement */
     LQI_ROUNDER_E4M3,           /* x / scale, nearest even, saturating */
     LQI_ROUNDER_E5M2,
+    LQI_ROUNDER_E2M1,           /* the same, low nibble first */
     LQI_ROUNDER_LADDER_HIGH,    /* x * (1 / scale), partial: x / scale, on the
                                    ladder; high nibble first */
     LQI_ROUNDERS

@@ -22,6 +22,7 @@
 #ifndef LQI_AFFINE32_H
 #define LQI_AFFINE32_H
 
+#include "lib/format/batch.h"
 #include "lib/format/blocked.h"
 #include "lib/format/search.h"
 
@@ -69,6 +70,47 @@ static inline void lqi_affine32_round(const lqi_fit *in, int top, const lqi_affi
     for (int i = 0; i < LQI_AFFINE32_LEN; i++)
         codes[i] = p->nearest ? lqi_qkx_code(&searched, top, in->x[i])
                               : lqi_affine32_half_up((in->x[i] - p->base) * p->inverse, top);
+}
+
+/* Two blocks in each lane of a batch, with importances: as lqi_symmetric32_lane(). */
+static inline int lqi_affine32_lane(lqi_batch *b, int top, const lqi_subs *s, size_t lane,
+                                    lqi_affine32 *p, uint32_t *codes)
+{
+    float inverse[2], add[2];
+    const lqi_rounding r = { .x = b->row[lane], .n = 2 * LQI_AFFINE32_LEN, .multiply = 1,
+                             .group = LQI_AFFINE32_LEN, .scale = inverse, .add = add,
+                             .hi = top, .codes = codes };
+
+    for (size_t j = 0; j < 2; j++) {
+        size_t at = j * b->lanes + lane;
+        inverse[j] = s->inverse[at];
+        add[j] = -s->base[at];
+        p[j] = (lqi_affine32){ s->inverse[at], s->base[at], lqi_store_scale(s->scale[at]),
+                               lqi_store_scale(-s->min[at]), 1 };
+    }
+    memset(codes, 0, 2 * LQI_AFFINE32_LEN * sizeof *codes);
+    return !b->search->round(&r);
+}
+
+static inline void lqi_affine32_batch(lqi_batch *b, int top)
+{
+    _Alignas(LQI_ALIGN) float ms[LQI_LANES_MAX];
+    const lqi_batch_plan plan = { .subs = 2, .len = LQI_AFFINE32_LEN, .ms = ms };
+    const lqi_qkx_plan search = { .rmin = -0.9f, .rdelta = 0.05f, .nmax = top, .steps = 36 };
+    uint32_t codes[2 * LQI_AFFINE32_LEN];
+    lqi_affine32 p[2];
+    lqi_subs s;
+
+    for (size_t lane = 0; lane < b->lanes; lane++)
+        ms[lane] = b->row_ms;
+    lqi_batch_affine(b, &plan, &search, &s);
+    for (size_t lane = 0; lane < b->count; lane++) {
+        if (!lqi_affine32_lane(b, top, &s, lane, p, codes))
+            b->odd |= 1u << lane;
+        b->format->pack(&p[0], codes, b->block[lane]);
+        b->format->pack(&p[1], codes + LQI_AFFINE32_LEN,
+                        b->block[lane] + b->format->block_bytes);
+    }
 }
 
 static inline void lqi_affine32_value(const lqi_affine32 *p, const uint32_t *codes, size_t n,

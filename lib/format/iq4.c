@@ -8,11 +8,24 @@ const int8_t lqi_iq4_level[16] = {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
 };
 
+const float lqi_iq4_values[16] = {
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
+};
+
+/* Midpoints are 11.5 apart and more; none is near an edge of a bin, which are odd multiples
+ * of 5.75. */
+const lqi_levels lqi_iq4_levels = {
+    .level = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 },
+    .middle = { -115.5f, -93.5f, -74, -57, -42, -28.5f, -16, -4.5f, 7, 19, 31.5f, 45.5f, 61, 79,
+                101, FLT_MAX },
+    .bins = 1 / 11.5f,
+    .below = { 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10, 11, 12, 13, 13, 14, 14,
+               15, 15, 15, 15, 15, 15 },
+};
+
 uint32_t lqi_iq4_code(float v)
 {
-    static const float middle[15] = {
-        -115.5f, -93.5f, -74, -57, -42, -28.5f, -16, -4.5f, 7, 19, 31.5f, 45.5f, 61, 79, 101,
-    };
+    const float *middle = lqi_iq4_levels.middle;
     uint32_t code = v < middle[7] ? 0 : 8;
 
     code += v < middle[code + 3] ? 0 : 4;

@@ -36,14 +36,17 @@ static lq_status check(const void *block)
     return lqi_check_f16(block);
 }
 
-static void fit(const lqi_fit *in, void *param)
+static void set_scale(iq4_nl_param *p, float scale)
 {
-    iq4_nl_param *p = param;
-    float ms2 = in->imp ? 2 * lqi_sum_squares(in->x, LEN) / LEN : 0;
-    float scale = lqi_iq4_search(in->x, in->imp, ms2);
-
     p->inverse = scale != 0 ? 1 / scale : 0;
     p->d = lqi_store_scale(scale);
+}
+
+static void fit(const lqi_fit *in, void *param)
+{
+    float ms2 = in->imp ? 2 * lqi_sum_squares(in->x, LEN) / LEN : 0;
+
+    set_scale(param, lqi_iq4_search(in->x, in->imp, ms2));
 }
 
 static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
@@ -98,6 +101,39 @@ static void decode(const lqi_run *run, float *y)
     lqi_decode_blocks(run, LEN, BYTES, decode_block, y);
 }
 
+/* Two blocks in each lane. */
+static void encode_batch(lqi_batch *b)
+{
+    _Alignas(LQI_ALIGN) float ms2[2 * LQI_LANES_MAX];
+    const lqi_batch_plan plan = { .subs = 2, .len = LEN, .how = LQI_WEIGH_SQUARE, .ms = ms2,
+                                  .ms_step = b->lanes };
+    lqi_subs s;
+
+    for (size_t j = 0; j < 2 && b->imp[0]; j++)
+        lqi_batch_mean_square(b, 2, j, LEN, ms2 + j * b->lanes);
+    lqi_batch_levels(b, &plan, &lqi_iq4_levels, &s);
+    for (size_t lane = 0; lane < b->count; lane++) {
+        uint32_t codes[2 * LEN];
+        float inverse[2];
+        const lqi_rounding r = { .x = b->row[lane], .n = 2 * LEN, .group = LEN, .scale = inverse,
+                                 .codes = codes };
+        iq4_nl_param p[2];
+        for (size_t j = 0; j < 2; j++) {
+            set_scale(&p[j], s.scale[j * b->lanes + lane]);
+            inverse[j] = p[j].inverse;
+        }
+        if (b->search->round_levels(&r, &lqi_iq4_levels))
+            b->odd |= 1u << lane;
+        pack(&p[0], codes, b->block[lane]);
+        pack(&p[1], codes + LEN, b->block[lane] + BYTES);
+    }
+}
+
+static void encode_many(const lqi_encode_run *run)
+{
+    lqi_encode_batches(&lqi_format_iq4_nl, NULL, run, encode_batch);
+}
+
 static const lqi_tunable tunable[] = { LQI_TUNE_SCALE(iq4_nl_param, d), { 0 } };
 
 const lqi_format lqi_format_iq4_nl = {
@@ -110,9 +146,11 @@ const lqi_format lqi_format_iq4_nl = {
     .bits        = 4,
     .unit        = 1,
     .strip_rows  = 1,
+    .decoder     = LQI_DECODER_F16_TABLE4,
+    .table       = lqi_iq4_values,
     .gguf        = 20,
     .param_bytes = sizeof(iq4_nl_param),
     .tunable = tunable,
     .check = check, .fit = fit, .round = round_codes, .value = value,
-    .pack = pack, .unpack = unpack, .decode = decode,
+    .pack = pack, .unpack = unpack, .decode = decode, .encode_many = encode_many,
 };

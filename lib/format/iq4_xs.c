@@ -46,13 +46,8 @@ static lq_status check(const void *block)
     return lqi_check_f16(block);
 }
 
-static void fit(const lqi_fit *in, void *param)
+static void fit_scales(const float *scale, iq4_xs_param *p)
 {
-    iq4_xs_param *p = param;
-    float scale[SUBS], ms2 = in->imp ? 2 * lqi_sum_squares(in->x, LEN) / LEN : 0;
-
-    for (int j = 0; j < SUBS; j++)
-        scale[j] = lqi_iq4_search(in->x + SUB * j, in->imp ? in->imp + SUB * j : NULL, ms2);
     p->d = -lqi_extreme(scale, SUBS) / ZERO;
     p->stored = lqi_store_scale(p->d);
     float inverse = p->d != 0 ? 1 / p->d : 0;
@@ -62,14 +57,29 @@ static void fit(const lqi_fit *in, void *param)
     }
 }
 
+static void fit(const lqi_fit *in, void *param)
+{
+    float scale[SUBS], ms2 = in->imp ? 2 * lqi_sum_squares(in->x, LEN) / LEN : 0;
+
+    for (int j = 0; j < SUBS; j++)
+        scale[j] = lqi_iq4_search(in->x + SUB * j, in->imp ? in->imp + SUB * j : NULL, ms2);
+    fit_scales(scale, param);
+}
+
+/* What the numbers of sub-block j are multiplied with to find their levels. */
+static float inverse_of(const iq4_xs_param *p, int j)
+{
+    float scale = p->d * (float)(p->l[j] - ZERO);
+
+    return scale != 0 ? 1 / scale : 0;
+}
+
 static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
 {
     const iq4_xs_param *p = param;
 
-    for (int j = 0; j < SUBS; j++) {
-        float scale = p->d * (float)(p->l[j] - ZERO);
-        lqi_iq4_codes(in->x + SUB * j, scale != 0 ? 1 / scale : 0, codes + SUB * j);
-    }
+    for (int j = 0; j < SUBS; j++)
+        lqi_iq4_codes(in->x + SUB * j, inverse_of(p, j), codes + SUB * j);
 }
 
 static void value(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
@@ -137,6 +147,36 @@ static void decode(const lqi_run *run, float *y)
     lqi_decode_blocks(run, LEN, BYTES, decode_block, y);
 }
 
+static void encode_batch(lqi_batch *b)
+{
+    _Alignas(LQI_ALIGN) float ms2[LQI_LANES_MAX];
+    const lqi_batch_plan plan = { .subs = SUBS, .len = SUB, .how = LQI_WEIGH_SQUARE, .ms = ms2 };
+    lqi_subs s;
+
+    if (b->imp[0])
+        lqi_batch_mean_square(b, 2, 0, LEN, ms2);
+    lqi_batch_levels(b, &plan, &lqi_iq4_levels, &s);
+    for (size_t lane = 0; lane < b->count; lane++) {
+        uint32_t codes[LEN];
+        float scale[SUBS], inverse[SUBS];
+        const lqi_rounding r = { .x = b->row[lane], .n = LEN, .group = SUB, .scale = inverse,
+                                 .codes = codes };
+        iq4_xs_param p;
+        lqi_lane_floats(b, s.scale, lane, SUBS, scale);
+        fit_scales(scale, &p);
+        for (int j = 0; j < SUBS; j++)
+            inverse[j] = inverse_of(&p, j);
+        if (b->search->round_levels(&r, &lqi_iq4_levels))
+            b->odd |= 1u << lane;
+        pack(&p, codes, b->block[lane]);
+    }
+}
+
+static void encode_many(const lqi_encode_run *run)
+{
+    lqi_encode_batches(&lqi_format_iq4_xs, NULL, run, encode_batch);
+}
+
 static const lqi_tunable tunable[] = {
     LQI_TUNE_SCALE(iq4_xs_param, stored),
     { (uint16_t)offsetof(iq4_xs_param, l), SUBS, LQI_TUNE_U8, 0, 63 },
@@ -153,10 +193,12 @@ const lqi_format lqi_format_iq4_xs = {
     .bits        = 4,
     .unit        = 1,
     .strip_rows  = 1,
+    .decoder     = LQI_DECODER_F16_TABLE4_SCALES,
+    .table       = lqi_iq4_values,
     .max_abs     = 65504.0f * 32 * 127,
     .gguf        = 23,
     .param_bytes = sizeof(iq4_xs_param),
     .tunable = tunable,
     .check = check, .fit = fit, .round = round_codes, .value = value,
-    .pack = pack, .unpack = unpack, .decode = decode,
+    .pack = pack, .unpack = unpack, .decode = decode, .encode_many = encode_many,
 };

@@ -46,6 +46,10 @@ typedef struct lqi_k_param {
  * which the format's packing cuts as the reference's does. */
 void lqi_k_fit(const lqi_k_plan *plan, const lqi_fit *in, lqi_k_param *p);
 
+/* A format's encode_many (k_affine_many.c). */
+void lqi_k_encode_many(const lqi_k_plan *plan, const lqi_format *format,
+                       const lqi_encode_run *run);
+
 void lqi_k_round(const lqi_k_plan *plan, const lqi_fit *in, const lqi_k_param *p,
                  uint32_t *codes);
 

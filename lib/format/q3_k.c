@@ -29,6 +29,7 @@
  *
  * Source of truth: ggml's generic C.
  */
+#include "lib/format/batch.h"
 #include "lib/format/blocked.h"
 #include "lib/format/search.h"
 
@@ -78,6 +79,7 @@ static void fit_scales(const float *scale, q3_k_param *p)
 {
     float extreme = lqi_extreme(scale, SUBS);
 
+    *p = (q3_k_param){ 0 };
     if (extreme == 0)
         return;
     float inverse = (float)-ZERO / extreme;
@@ -88,6 +90,13 @@ static void fit_scales(const float *scale, q3_k_param *p)
     p->d = lqi_store_scale(1 / inverse);
 }
 
+static void scales_of(lqi_qx won, const float *scale, q3_k_param *p)
+{
+    for (int j = 0; j < SUBS; j++)
+        p->sc[j] = (uint8_t)lqi_qx_code(won.inverse, ZERO, scale[j]);
+    p->d = lqi_store_scale(won.scale);
+}
+
 static void fit(const lqi_fit *in, void *param)
 {
     float scale[SUBS], weight[SUBS], ms2 = mean_square2(in);
@@ -96,15 +105,11 @@ static void fit(const lqi_fit *in, void *param)
 
     for (int j = 0; j < SUBS; j++)
         scale[j] = search(in, ms2, j, codes, &weight[j]);
-    *p = (q3_k_param){ 0 };
     if (!in->imp) {
         fit_scales(scale, p);
         return;
     }
-    lqi_qx won = lqi_make_qx(scale, weight, SUBS, ZERO);
-    for (int j = 0; j < SUBS; j++)
-        p->sc[j] = (uint8_t)lqi_qx_code(won.inverse, ZERO, scale[j]);
-    p->d = lqi_store_scale(won.scale);
+    scales_of(lqi_make_qx(scale, weight, SUBS, ZERO), scale, p);
 }
 
 static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
@@ -204,6 +209,82 @@ static void decode(const lqi_run *run, float *y)
     lqi_decode_blocks(run, LEN, BYTES, decode_block, y);
 }
 
+/* -------------------------------------------------------- many superblocks */
+
+typedef struct searched {
+    lqi_subs subs;
+    uint8_t  codes[LEN * LQI_LANES_MAX];            /* without importances */
+    _Alignas(LQI_ALIGN) float scale[LQI_LANES_MAX];   /* of the scales, with them */
+    _Alignas(LQI_ALIGN) float inverse[LQI_LANES_MAX];
+} searched;
+
+static void search_weighted(lqi_batch *b, searched *s)
+{
+    _Alignas(LQI_ALIGN) float ms[LQI_LANES_MAX];
+    const lqi_batch_plan plan = { .subs = SUBS, .len = SUB, .ms = ms };
+    const lqi_symmetric_search again = { .x = s->subs.scale, .w = s->subs.weight, .groups = 1,
+                                         .n = SUBS, .nmax = ZERO, .scale = s->scale,
+                                         .inverse = s->inverse };
+
+    lqi_batch_mean_square(b, 2, 0, LEN, ms);
+    lqi_batch_symmetric(b, &plan, MID, &s->subs);
+    b->odd |= b->search->symmetric(&again);
+}
+
+/* What the search of sub-block j ended with. */
+static void kept_codes(const lqi_batch *b, const searched *s, size_t lane, size_t j,
+                       uint32_t *codes)
+{
+    float inverse = s->subs.inverse[j * b->lanes + lane];
+
+    for (size_t i = 0; i < SUB; i++)
+        codes[i] = b->imp[0] ? lqi_qx_code(inverse, MID, b->row[lane][SUB * j + i])
+                             : s->codes[(SUB * j + i) * b->lanes + lane];
+}
+
+static void encode_lane(lqi_batch *b, const searched *s, size_t lane)
+{
+    float scale[SUBS], d;
+    uint32_t codes[LEN];
+    const lqi_rounding r = { .x = b->row[lane], .n = LEN, .group = SUB, .scale = scale,
+                             .lo = -MID, .hi = MID - 1, .codes = codes };
+    q3_k_param p;
+
+    lqi_lane_floats(b, s->subs.scale, lane, SUBS, scale);
+    if (b->imp[0])
+        scales_of((lqi_qx){ s->scale[lane], s->inverse[lane] }, scale, &p);
+    else
+        fit_scales(scale, &p);
+    d = lqi_f16_to_f32(p.d);
+    for (size_t j = 0; j < SUBS; j++) {
+        scale[j] = d * (float)(p.sc[j] - ZERO);
+        if (scale[j] == 0)
+            kept_codes(b, s, lane, j, codes + SUB * j);
+    }
+    if (b->search->round(&r))
+        b->odd |= 1u << lane;
+    pack(&p, codes, b->block[lane]);
+}
+
+static void encode_batch(lqi_batch *b)
+{
+    const lqi_batch_plan plan = { .subs = SUBS, .len = SUB, .how = LQI_WEIGH_SQUARE };
+    searched s;
+
+    if (b->imp[0])
+        search_weighted(b, &s);
+    else
+        lqi_batch_descend(b, &plan, MID, &s.subs, s.codes);
+    for (size_t lane = 0; lane < b->count; lane++)
+        if (!(b->odd >> lane & 1))
+            encode_lane(b, &s, lane);
+}
+
+static void encode_many(const lqi_encode_run *run)
+{
+    lqi_encode_batches(&lqi_format_q3_k, NULL, run, encode_batch);
+}
+
 static const lqi_tunable tunable[] = {
     LQI_TUNE_SCALE(q3_k_param, d),
     { (uint16_t)offsetof(q3_k_param, sc), SUBS, LQI_TUNE_U8, 0, 63 },
@@ -226,5 +307,5 @@ const lqi_format lqi_format_q3_k = {
     .param_bytes = sizeof(q3_k_param),
     .tunable = tunable,
     .check = check, .fit = fit, .round = round_codes, .value = value,
-    .pack = pack, .unpack = unpack, .decode = decode,
+    .pack = pack, .unpack = unpack, .decode = decode, .encode_many = encode_many,
 };

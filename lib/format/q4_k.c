@@ -104,6 +104,11 @@ static void decode(const lqi_run *run, float *y)
     lqi_decode_blocks(run, LEN, BYTES, decode_block, y);
 }
 
+static void encode_many(const lqi_encode_run *run)
+{
+    lqi_k_encode_many(&plan, &lqi_format_q4_k, run);
+}
+
 static const lqi_tunable tunable[] = {
     LQI_TUNE_SCALE(lqi_k_param, d),
     LQI_TUNE_SCALE(lqi_k_param, dmin),
@@ -128,5 +133,5 @@ const lqi_format lqi_format_q4_k = {
     .param_bytes = sizeof(lqi_k_param),
     .tunable = tunable,
     .check = check, .fit = fit, .round = round_codes, .value = value,
-    .pack = pack, .unpack = unpack, .decode = decode,
+    .pack = pack, .unpack = unpack, .decode = decode, .encode_many = encode_many,
 };

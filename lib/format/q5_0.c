@@ -74,6 +74,17 @@ static void decode(const lqi_run *run, float *y)
     lqi_decode_blocks(run, LEN, BYTES, decode_block, y);
 }
 
+static void encode_batch(lqi_batch *b)
+{
+    lqi_symmetric32_batch(b, MID);
+}
+
+/* Searches are for importances; without, the range of a block says it all. */
+static void encode_many(const lqi_encode_run *run)
+{
+    lqi_encode_batches(&lqi_format_q5_0, NULL, run, run->imp ? encode_batch : NULL);
+}
+
 static const lqi_tunable tunable[] = { LQI_TUNE_SCALE(lqi_symmetric32, d), { 0 } };
 
 const lqi_format lqi_format_q5_0 = {
@@ -87,10 +98,11 @@ const lqi_format lqi_format_q5_0 = {
     .unit        = 1,
     .strip_rows  = 1,
     .decoder     = LQI_DECODER_F16_NIBBLES_BIT,
+    .encoder     = LQI_ENCODER_F16_NIBBLES_BIT,
     .row_ms      = 1,
     .gguf        = 6,
     .param_bytes = sizeof(lqi_symmetric32),
     .tunable = tunable,
     .check = check, .fit = fit, .round = round_codes, .value = value,
-    .pack = pack, .unpack = unpack, .decode = decode,
+    .pack = pack, .unpack = unpack, .decode = decode, .encode_many = encode_many,
 };

@@ -73,6 +73,17 @@ static void decode(const lqi_run *run, float *y)
     lqi_decode_blocks(run, LEN, BYTES, decode_block, y);
 }
 
+static void encode_batch(lqi_batch *b)
+{
+    lqi_affine32_batch(b, TOP);
+}
+
+/* Searches are for importances; without, the range of a block says it all. */
+static void encode_many(const lqi_encode_run *run)
+{
+    lqi_encode_batches(&lqi_format_q5_1, NULL, run, run->imp ? encode_batch : NULL);
+}
+
 static const lqi_tunable tunable[] = {
     LQI_TUNE_SCALE(lqi_affine32, d),
     LQI_TUNE_SCALE(lqi_affine32, m),
@@ -90,10 +101,11 @@ const lqi_format lqi_format_q5_1 = {
     .unit        = 1,
     .strip_rows  = 1,
     .decoder     = LQI_DECODER_F16X2_NIBBLES_BIT,
+    .encoder     = LQI_ENCODER_F16X2_NIBBLES_BIT,
     .row_ms      = 1,
     .gguf        = 7,
     .param_bytes = sizeof(lqi_affine32),
     .tunable = tunable,
     .check = check, .fit = fit, .round = round_codes, .value = value,
-    .pack = pack, .unpack = unpack, .decode = decode,
+    .pack = pack, .unpack = unpack, .decode = decode, .encode_many = encode_many,
 };

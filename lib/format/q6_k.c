@@ -27,6 +27,7 @@
  *
  * Source of truth: ggml's generic C.
  */
+#include "lib/format/batch.h"
 #include "lib/format/blocked.h"
 #include "lib/format/search.h"
 
@@ -62,14 +63,10 @@ static lqi_qx search(const lqi_fit *in, int j)
     return lqi_make_qx(x, square, SUB, ZERO);
 }
 
-static void fit(const lqi_fit *in, void *param)
+static void fit_scales(const float *scale, q6_k_param *p)
 {
-    q6_k_param *p = param;
-    float scale[SUBS];
-
-    for (int j = 0; j < SUBS; j++)
-        scale[j] = search(in, j).scale;
     float extreme = lqi_extreme(scale, SUBS);
+
     *p = (q6_k_param){ 0 };
     if (fabsf(extreme) < LQI_SEARCH_EPS)
         return;
@@ -80,6 +77,24 @@ static void fit(const lqi_fit *in, void *param)
         int sc = lqi_nearest_int(inverse * scale[j]);
         p->sc[j] = (int8_t)lqi_signed_byte((uint8_t)(sc > 127 ? 127 : sc));
     }
+}
+
+static void fit(const lqi_fit *in, void *param)
+{
+    float scale[SUBS];
+
+    for (int j = 0; j < SUBS; j++)
+        scale[j] = search(in, j).scale;
+    fit_scales(scale, param);
+}
+
+static int all_zero(const q6_k_param *p)
+{
+    int empty = 1;
+
+    for (int j = 0; j < SUBS; j++)
+        empty &= p->sc[j] == 0;
+    return empty;
 }
 
 /* Codes of a sub-block whose scale is 0; 'empty' if those of the whole block are. */
@@ -97,10 +112,8 @@ static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
 {
     const q6_k_param *p = param;
     float d = lqi_f16_to_f32(p->d);
-    int empty = 1;
+    int empty = all_zero(p);
 
-    for (int j = 0; j < SUBS; j++)
-        empty &= p->sc[j] == 0;
     for (int j = 0; j < SUBS; j++, codes += SUB) {
         float scale = d * p->sc[j];
         if (scale == 0) {
@@ -198,6 +211,49 @@ static void decode(const lqi_run *run, float *y)
     lqi_decode_blocks(run, LEN, BYTES, decode_block, y);
 }
 
+/* -------------------------------------------------------- many superblocks */
+
+/* The same from the searches of one lane. */
+static void encode_lane(lqi_batch *b, const lqi_subs *s, size_t lane)
+{
+    float scale[SUBS], inverse[SUBS], d;
+    uint32_t codes[LEN];
+    const lqi_rounding r = { .x = b->row[lane], .n = LEN, .group = SUB, .scale = scale,
+                             .lo = -ZERO, .hi = ZERO - 1, .codes = codes };
+    q6_k_param p;
+    int empty;
+
+    lqi_lane_floats(b, s->scale, lane, SUBS, scale);
+    lqi_lane_floats(b, s->inverse, lane, SUBS, inverse);
+    fit_scales(scale, &p);
+    d = lqi_f16_to_f32(p.d);
+    empty = all_zero(&p);
+    for (int j = 0; j < SUBS; j++) {
+        scale[j] = d * p.sc[j];
+        for (int i = SUB * j; i < SUB * (j + 1) && scale[j] == 0; i++)
+            codes[i] = lqi_qx_code(empty ? 0 : inverse[j], ZERO, r.x[i]);
+    }
+    if (b->search->round(&r))
+        b->odd |= 1u << lane;
+    pack(&p, codes, b->block[lane]);
+}
+
+static void encode_batch(lqi_batch *b)
+{
+    const lqi_batch_plan plan = { .subs = SUBS, .len = SUB, .how = LQI_WEIGH_SQUARE };
+    lqi_subs s;
+
+    lqi_batch_symmetric(b, &plan, ZERO, &s);
+    for (size_t lane = 0; lane < b->count; lane++)
+        if (!(b->odd >> lane & 1))
+            encode_lane(b, &s, lane);
+}
+
+static void encode_many(const lqi_encode_run *run)
+{
+    lqi_encode_batches(&lqi_format_q6_k, NULL, run, encode_batch);
+}
+
 static const lqi_tunable tunable[] = {
     LQI_TUNE_SCALE(q6_k_param, d),
     { (uint16_t)offsetof(q6_k_param, sc), SUBS, LQI_TUNE_I8, -128, 127 },
@@ -220,5 +276,5 @@ const lqi_format lqi_format_q6_k = {
     .param_bytes = sizeof(q6_k_param),
     .tunable = tunable,
     .check = check, .fit = fit, .round = round_codes, .value = value,
-    .pack = pack, .unpack = unpack, .decode = decode,
+    .pack = pack, .unpack = unpack, .decode = decode, .encode_many = encode_many,
 };

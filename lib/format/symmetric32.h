@@ -23,6 +23,7 @@
 #ifndef LQI_SYMMETRIC32_H
 #define LQI_SYMMETRIC32_H
 
+#include "lib/format/batch.h"
 #include "lib/format/blocked.h"
 #include "lib/format/search.h"
 
@@ -69,6 +70,47 @@ static inline void lqi_symmetric32_round(const lqi_fit *in, int mid, const lqi_s
         codes[i] = p->rounding == LQI_HALF_UP
                        ? lqi_symmetric32_half_up(in->x[i] * p->inverse, mid)
                        : lqi_qx_code(p->inverse, mid, in->x[i]);
+}
+
+/*
+ * Two blocks in each lane of a batch, with importances: their parameters, and codes of
+ * both.  0 if the lane is for the plain encoder.
+ */
+static inline int lqi_symmetric32_lane(lqi_batch *b, int mid, const lqi_subs *s, size_t lane,
+                                       lqi_symmetric32 *p, uint32_t *codes)
+{
+    float inverse[2];
+    const lqi_rounding r = { .x = b->row[lane], .n = 2 * LQI_SYMMETRIC32_LEN, .multiply = 1,
+                             .group = LQI_SYMMETRIC32_LEN, .scale = inverse, .lo = -mid,
+                             .hi = mid - 1, .codes = codes };
+
+    for (size_t j = 0; j < 2; j++) {
+        inverse[j] = s->inverse[j * b->lanes + lane];
+        p[j] = (lqi_symmetric32){ inverse[j], lqi_store_scale(s->scale[j * b->lanes + lane]),
+                                  LQI_NEAREST };
+    }
+    memset(codes, 0, 2 * LQI_SYMMETRIC32_LEN * sizeof *codes);
+    return !b->search->round(&r);
+}
+
+static inline void lqi_symmetric32_batch(lqi_batch *b, int mid)
+{
+    _Alignas(LQI_ALIGN) float ms[LQI_LANES_MAX];
+    const lqi_batch_plan plan = { .subs = 2, .len = LQI_SYMMETRIC32_LEN, .ms = ms };
+    uint32_t codes[2 * LQI_SYMMETRIC32_LEN];
+    lqi_symmetric32 p[2];
+    lqi_subs s;
+
+    for (size_t lane = 0; lane < b->lanes; lane++)
+        ms[lane] = b->row_ms;
+    lqi_batch_symmetric(b, &plan, mid, &s);
+    for (size_t lane = 0; lane < b->count; lane++) {
+        if (!lqi_symmetric32_lane(b, mid, &s, lane, p, codes))
+            b->odd |= 1u << lane;
+        b->format->pack(&p[0], codes, b->block[lane]);
+        b->format->pack(&p[1], codes + LQI_SYMMETRIC32_LEN,
+                        b->block[lane] + b->format->block_bytes);
+    }
 }
 
 static inline void lqi_symmetric32_value(const lqi_symmetric32 *p, int mid,
