@@ -78,6 +78,22 @@ static void test_pinned(void **state)
         { "q4_0", 0x3fd323d975bda551, 0xdb04d850d4d6d14e },
         { "q4_k", 0x3eb83a341ade9bff, 0xd25db785e723fa58 },
         { "q6_k", 0x2ac077e0f5bf3056, 0x42df0a0c040cd020 },
+        { "q4_1", 0x234db6369b8fe95a, 0x55242dddcd01730f },
+        { "q5_0", 0x438b39c150eb89b6, 0x3dd0730b86cb9f2a },
+        { "q5_1", 0x96c0cba70355bba9, 0xa0e1714634a88f2c },
+        { "q8_1", 0x37b8a16e5fac9a79, 0x37b8a16e5fac9a79 },
+        { "q2_k", 0x8ac60f7b7a4a6af8, 0xedb2c3740a277aca },
+        { "q3_k", 0x4a87df3b92890723, 0x3bd960dbe0be8c22 },
+        { "q5_k", 0x24a8518d22578eed, 0xf8a093836ea8052d },
+        { "q8_k", 0x52630ce4127c3416, 0x52630ce4127c3416 },
+        { "iq4_nl", 0x056c2258968ea1e4, 0xdd1e3d2d2e5673ce },
+        { "iq4_xs", 0xb128098aa9e7b45d, 0x47e1d9c099c4f1cf },
+        { "tq1_0", 0xea050fcb3d1280ab, 0xea050fcb3d1280ab },
+        { "tq2_0", 0xd642f9e2ea293b35, 0xd642f9e2ea293b35 },
+        { "q1_0", 0x8493a19f2d4d8d5d, 0x8493a19f2d4d8d5d },
+        { "q2_0", 0xb3dd037cca177134, 0xb3dd037cca177134 },
+        { "mxfp4_gguf", 0x53ebb0b325f29010, 0x53ebb0b325f29010 },
+        { "nvfp4_gguf", 0xf84eeb1405a2ec15, 0xf84eeb1405a2ec15 },
     };
 
     (void)state;
