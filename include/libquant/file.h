@@ -331,6 +331,7 @@ typedef struct lq_convert_opts {
     void      (*report)(void *user, const lq_convert_report *report);
     void       *user;
     lq_progress progress;
+    const char *mix;           /* GGUF: a mix, see lq_mix_name(); 'spec' may be all zero */
 } lq_convert_opts;
 
 LQ_API void lq_convert_opts_init(lq_convert_opts *opts);
@@ -346,6 +347,19 @@ LQ_API void lq_convert_opts_init(lq_convert_opts *opts);
  */
 LQ_API lq_status lq_convert(const lq_ctx *ctx, const char *in, const char *out,
                             const lq_convert_opts *opts, lq_error *error);
+
+/*
+ * The mixes of llama-quantize, which choose a type for each tensor of a GGUF file:
+ * "q4_k_m", "q3_k_l", "iq2_m"...  The name of mix number 'index'; NULL past the last.
+ * Every choice is reported with its reason; conversion says LQ_ERR_UNSUPPORTED when the
+ * build lacks a type that the model needs, and LQ_ERR_ARG when llama-quantize would want
+ * importances and there are none.
+ */
+LQ_API const char *lq_mix_name(size_t index);
+
+/* The spec of most tensors of a mix.  LQ_ERR_NOTFOUND (no such mix), LQ_ERR_UNSUPPORTED
+ * (a type that this build lacks), LQ_ERR_ARG. */
+LQ_API lq_status lq_mix_spec(const char *name, lq_spec *spec);
 
 #define LQ_GGUF_NAME 64   /* bytes of the longest name in GGUF, with its end */
 

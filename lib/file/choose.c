@@ -54,7 +54,13 @@ static int is_delicate(const char *name)
     static const char *const words[] = {
         "ffn_gate_inp", "ffn_gate_tid2eid", "altup", "laurel", "per_layer_model_proj",
         "ssm_conv1d", "shortconv.conv", "attn_rel_b", "position_emb", "pos_embed", "wpe.",
-        "conv1d", "mlp.gate.weight", "block_sparse_moe.gate.weight", "router.", NULL
+        "conv1d", "mlp.gate.weight", "block_sparse_moe.gate.weight", "router.",
+        "indexer.k_proj", "indexer.q_proj", "token_types.weight", "time_mix_first",
+        "time_mix_w0", "time_mix_w1", "time_mix_w2", "time_mix_v0", "time_mix_v1",
+        "time_mix_v2", "time_mix_a0", "time_mix_a1", "time_mix_a2", "time_mix_g1",
+        "time_mix_g2", "time_mix_decay_w1", "time_mix_decay_w2", "time_mix_lerp_fused",
+        ".position_embd", "sam.", ".rel_pos", ".patch_embd", ".patch_merger",
+        "a.rvq.codebook", "mm.a.code_embd", NULL
     };
 
     return contains_any(name, words);
@@ -172,7 +178,7 @@ static int next_type(int type)
     static const struct { int16_t from, to; } chain[] = {
         { 16, 20 }, { 17, 20 }, { 18, 20 }, { 19, 20 }, { 21, 20 }, { 22, 20 }, { 23, 20 },
         { 29, 20 },                                     /* I-quants: iq4_nl */
-        { 10, 2 }, { 11, 2 }, { 34, 2 }, { 35, 2 },     /* q2_k, q3_k, tq*: q4_0 */
+        { 10, 2 }, { 11, 2 }, { 34, 2 }, { 35, 2 }, { 42, 2 },  /* q2*, q3_k, tq*: q4_0 */
         { 12, 6 }, { 13, 7 }, { 14, 8 },                /* q4_k q5_0, q5_k q5_1, q6_k q8_0 */
         { 20, 8 }, { 2, 8 }, { 6, 8 }, { 7, 8 }         /* ours, where those do not fit */
     };

@@ -33,11 +33,27 @@ static int same_file(const char *a, const char *b)
     return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/* A mix names the spec of most tensors. */
+static lq_status mix_spec(lq_convert_opts *o, lq_error *error)
+{
+    lq_status st = lq_mix_spec(o->mix, &o->spec);
+
+    if (st == LQ_ERR_NOTFOUND)
+        return lqi_fail(error, st, NULL, "no mix has the name '%s'", o->mix);
+    if (st)
+        return lqi_fail(error, st, NULL, "the mix %s needs a type that this build does not "
+                        "have", o->mix);
+    return o->dequantize ? lqi_fail(error, LQ_ERR_ARG, NULL, "a mix does not dequantize")
+                         : LQ_OK;
+}
+
 static lq_status check_opts(lq_convert_opts *o, lq_spec *tail, lq_error *error)
 {
+    lq_status st = o->mix ? mix_spec(o, error) : LQ_OK;
     lq_spec given = o->spec;
-    lq_status st;
 
+    if (st)
+        return st;
     lq_spec_init(&o->spec);
     if (!given.struct_size)
         given.struct_size = sizeof given;
@@ -201,6 +217,8 @@ static lq_status convert(const lq_ctx *ctx, const char *in, const char *out,
         return lqi_fail(error, LQ_ERR_ARG, NULL, "%s: input and output are the same", out);
     plan.opts = &o;
     plan.container = o.container ? o.container : container_of(out);
+    if (o.mix && plan.container != LQ_CONTAINER_GGUF)
+        return lqi_fail(error, LQ_ERR_UNSUPPORTED, NULL, "mixes are for gguf output only");
     plan.arena.allocator = lqi_ctx_allocator(ctx);
     st = lq_checkpoint_open(ctx, in, NULL, &plan.cp, error);
     if (st)

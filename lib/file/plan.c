@@ -63,13 +63,18 @@ static lq_status check_choice(lqi_plan *plan, const lq_weight *w, lq_choice *cho
     return LQ_OK;
 }
 
-static lq_status choose(lqi_plan *plan, const lq_weight *w, const lqi_choose *rule,
-                        lq_choice *choice, char *reason, size_t capacity)
+static lq_status choose(lqi_plan *plan, uint64_t index, const lq_weight *w,
+                        const lqi_choose *rule, lq_choice *choice, char *reason,
+                        size_t capacity)
 {
     const lq_convert_opts *o = plan->opts;
     lq_status st = lqi_choose_weight(rule, w, choice);
 
     choice->tail = o->tail;
+    if (plan->mix && choice->action == LQ_ENCODE && !lqi_spec_plain(&choice->spec))
+        st = lqi_mix_choose(plan, index, w, choice, reason, capacity);
+    if (st)
+        return st;
     if (o->dequantize && w->spec && !lqi_spec_plain(w->spec)) {
         choice->action = LQ_ENCODE;
         choice->spec = *rule->spec;
@@ -146,7 +151,7 @@ static lq_status plan_weight(lqi_plan *plan, uint64_t index, const lqi_choose *r
                              lqi_job *job)
 {
     const lqi_weight *w = &plan->cp->weights[index];
-    char reason[128];
+    char reason[192];
     lq_choice choice = { .struct_size = sizeof choice, .reason = "" };
     lq_weight description;
     lq_status st;
@@ -160,7 +165,7 @@ static lq_status plan_weight(lqi_plan *plan, uint64_t index, const lqi_choose *r
     fill_out(plan, w, job);
     st = name_job(plan, w, job);
     if (!st)
-        st = choose(plan, &description, rule, &choice, reason, sizeof reason);
+        st = choose(plan, index, &description, rule, &choice, reason, sizeof reason);
     if (st)
         return st;
     job->action = choice.action;
@@ -207,8 +212,7 @@ static lq_status plan_made(lqi_plan *plan)
 
 /* --------------------------------------------------------------------- order */
 
-/* N of "blk.N.", -1 without. */
-static long long block_of(const char *name)
+long long lqi_block_of(const char *name)
 {
     long long n = 0;
 
@@ -223,7 +227,7 @@ static long long block_of(const char *name)
 static int by_block(const void *a, const void *b)
 {
     const lqi_job *x = a, *y = b;
-    long long m = block_of(x->out.name), n = block_of(y->out.name);
+    long long m = lqi_block_of(x->out.name), n = lqi_block_of(y->out.name);
 
     return m != n ? (m < n ? -1 : 1) : strcmp(x->out.name, y->out.name);
 }
@@ -304,6 +308,8 @@ lq_status lqi_plan_make(lqi_plan *plan)
         plan->jobs = lqi_alloc_zero(lqi_ctx_allocator(plan->ctx), bytes);
     if (!plan->jobs)
         return nomem(plan);
+    if (plan->opts->mix)
+        st = lqi_mix_open(plan, !rule.tied);
     for (uint64_t i = 0; i < n && !st; i++) {
         lqi_job *job = &plan->jobs[plan->count];
         st = plan_weight(plan, i, &rule, job);
@@ -312,6 +318,8 @@ lq_status lqi_plan_make(lqi_plan *plan)
         plan->count++;
         plan->work += plan->cp->weights[i].bytes;
     }
+    if (!st && plan->mix)
+        st = lqi_mix_missing(plan);
     if (!st)
         st = plan_made(plan);
     if (!st && plan->container == LQ_CONTAINER_GGUF && plan->count)
@@ -321,6 +329,7 @@ lq_status lqi_plan_make(lqi_plan *plan)
 
 void lqi_plan_free(lqi_plan *plan)
 {
+    lqi_mix_close(plan);
     lqi_free(lqi_ctx_allocator(plan->ctx), plan->jobs);
     lqi_arena_free(&plan->arena);
 #ifdef LQI_HAVE_JSON

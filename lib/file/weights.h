@@ -8,6 +8,7 @@
  *   dialect/<name>.c   one const lqi_dialect each, see dialect/dialect.h
  *   choose.c           which weight becomes what, and why
  *   convert.c          lq_convert(): the whole run
+ *   mix.c  plan_mix.c  llama-quantize's mixes, and one at work
  *   plan.c             decisions, names and dialects before anything is written
  *   output.c           a planned weight's planes into a writer's tensors
  *   encode_weight.c    one weight decoded and encoded in strips
@@ -197,6 +198,7 @@ typedef struct lqi_plan {
     uint64_t               count;
     const lqi_dialect     *foreign;     /* of the output's quantized weights, or NULL */
     int                    llama;       /* HF Llama going to GGUF */
+    struct lqi_mix_plan   *mix;         /* opts->mix at work, or NULL */
     const char            *in, *out;    /* paths */
     struct json_t         *config;      /* of the input, owned */
     uint64_t               work;        /* bytes of the input, for progress */
@@ -205,6 +207,18 @@ typedef struct lqi_plan {
 
 lq_status lqi_plan_make(lqi_plan *plan);
 void      lqi_plan_free(lqi_plan *plan);
+
+/* N of "blk.N.", -1 without. */
+long long lqi_block_of(const char *name);
+
+/* plan_mix.c: opts->mix.  choose() replaces the spec of a weight that is to be encoded;
+ * missing() fails if one of those types is not in this build. */
+lq_status lqi_mix_open(lqi_plan *plan, int has_output);
+void      lqi_mix_close(lqi_plan *plan);
+lq_status lqi_mix_choose(lqi_plan *plan, uint64_t weight, const lq_weight *description,
+                         lq_choice *choice, char *reason, size_t capacity);
+lq_status lqi_mix_missing(const lqi_plan *plan);
+uint32_t  lqi_mix_file_type(const lqi_plan *plan);
 
 /* Encode or copy one planned weight. */
 lq_status lqi_job_run(lqi_plan *plan, lqi_job *job, uint64_t *done, double sums[2]);

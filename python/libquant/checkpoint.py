@@ -136,6 +136,22 @@ def choose_default(checkpoint, key, spec, container=DIRECTORY):
     return Choice(choice)
 
 
+def mixes():
+    """Names of llama-quantize's mixes: "q4_k_m"..."""
+    names, index = [], 0
+    while lib.lq_mix_name(index):
+        names.append(lib.lq_mix_name(index).decode())
+        index += 1
+    return names
+
+
+def mix_spec(name):
+    """Spec of most tensors of a mix."""
+    spec = native.lq_spec()
+    check(lib.lq_mix_spec(text_bytes(name), byref(spec)))
+    return Spec.copy(ctypes.pointer(spec))
+
+
 def gguf_name(name):
     """llama.cpp's name for a tensor of a Hugging Face Llama checkpoint, or None."""
     text = ctypes.create_string_buffer(64)

@@ -204,7 +204,7 @@ class lq_convert_opts(Structure):
                 ("tail_spec", POINTER(lq_spec)), ("container", c_int32),
                 ("reserved", c_uint32), ("shard_bytes", c_uint64), ("choose", CHOOSE_FN),
                 ("importance", IMPORTANCE_FN), ("report", REPORT_FN), ("user", c_void_p),
-                ("progress", lq_progress)]
+                ("progress", lq_progress), ("mix", c_char_p)]
 
 
 class lq_finding(Structure):
@@ -373,6 +373,8 @@ FUNCTIONS = {
     "lq_choose_default": (_status, [_P(lq_weight), _spec, c_int32, _P(lq_choice)]),
     "lq_convert_opts_init": (None, [_P(lq_convert_opts)]),
     "lq_convert": (_status, [_ctx, _text, _text, _P(lq_convert_opts), _err]),
+    "lq_mix_name": (_text, [c_size_t]),
+    "lq_mix_spec": (_status, [_text, _spec]),
     "lq_gguf_name": (_status, [_text, _P(c_char), c_size_t]),
     "lq_imatrix_open": (_status, [_ctx, _text, _P(_imatrix), _err]),
     "lq_imatrix_open_memory": (_status, [_ctx, c_void_p, _u64, _P(_imatrix), _err]),

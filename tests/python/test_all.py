@@ -421,6 +421,10 @@ class Files(unittest.TestCase):
                          "blk.7.attn_k.weight")
         self.assertIsNone(lq.gguf_name("blk.7.attn_k.weight"))
 
+    def test_mixes(self):
+        self.assertIn("q4_k_m", lq.mixes())
+        self.assertEqual(str(lq.mix_spec("Q4_K_M")), "q4_k")
+
     def test_errors_name_the_place(self):
         with self.assertRaises(lq.Error) as caught:
             lq.File(self.path("nothing.gguf"))

@@ -190,17 +190,38 @@ static int check_input(conversion *c)
     return code;
 }
 
+/* The target: a mix where GGUF is written and the text names one, else a spec. */
+static int target(tool *t, const args *a, lq_spec *spec, const char **mix)
+{
+    const char *text = args_value(a, OPT_FORMAT);
+    int gguf = container_of(a->positional[1]) == LQ_CONTAINER_GGUF;
+
+    if (!text)
+        return fail_usage(t, "the target is missing: -f SPEC, for example -f q4_k_m");
+    lq_status status = lq_mix_spec(text, spec);
+    if (gguf && status == LQ_OK) {
+        *mix = text;
+        return 0;
+    }
+    if (gguf && status == LQ_ERR_UNSUPPORTED)
+        return fail_status(t, status, "the mix %s needs a type that this build does not have",
+                           text);
+    if (status != LQ_ERR_NOTFOUND && lq_spec_parse(text, spec, NULL) != LQ_OK)
+        return fail_usage(t, "%s is a mix of GGUF types: the output must be a .gguf file", text);
+    return args_spec(t, a, OPT_FORMAT, NULL, spec);
+}
+
 int cmd_quantize(tool *t, const args *a)
 {
     lq_spec spec = LQ_SPEC_INIT;
+    const char *mix = NULL;
     conversion c;
 
-    if (!args_has(a, OPT_FORMAT))
-        return fail_usage(t, "the target is missing: -f SPEC, for example -f q4_k");
-    int code = args_spec(t, a, OPT_FORMAT, NULL, &spec);
+    int code = target(t, a, &spec, &mix);
     if (code)
         return code;
     code = conversion_begin(&c, t, a, &spec);
+    c.opts.mix = mix;
     if (!code)
         code = options(&c);
     if (!code)
