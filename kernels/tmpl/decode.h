@@ -133,6 +133,24 @@ V_INLINE void int8_absmax(const lqi_run *run, uint64_t first, size_t n, size_t g
         y[i] = signed_byte(codes[i]) * scale * per_code;
 }
 
+V_INLINE void int8_64(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)
+{
+    const uint8_t *codes = run->codes + first;
+    float scale = run->scale[group];
+    v_f32 s = v_set1(scale), unit = v_set1(1.0f / 64);
+    size_t i = 0;
+
+    for (; i + V_LANES <= n; i += V_LANES)
+        v_store(y + i, v_from_i8(codes + i) * unit * s);
+    for (; i < n; i++)
+        y[i] = signed_byte(codes[i]) / 64 * scale;
+}
+
+static void decode_int8_64(const lqi_run *run, float *y)
+{
+    decode_stretches(run, int8_64, y);
+}
+
 static void decode_int8(const lqi_run *run, float *y)
 {
     decode_stretches(run, int8, y);

@@ -132,32 +132,43 @@ static void round_int8_absmax(const lqi_round_run *r)
     round_to_bytes(r, by_factor, &l);
 }
 
-/* ------------------------------------------------------------- 8-bit floats */
+/* ------------------------------------------------------------- small floats */
 
 /*
  * 'man' bits of mantissa.  Normal numbers round in integers, whose carry is right; for
  * subnormal ones adding a power of two that has their least value as its last place rounds
  * too.  Both to nearest, ties to even.
  */
-V_INLINE v_u32 to_fp8(v_f32 t, unsigned man, uint32_t bias, float aligner, uint32_t largest)
+V_INLINE v_u32 to_minifloat(v_f32 t, unsigned man, uint32_t bias, float aligner, uint32_t largest)
 {
     const uint32_t shift = 23 - man, least = (128 - bias) << 23;
-    v_u32 bits = v_as_u32(t), a = bits & 0x7fffffff;
+    v_u32 a = v_as_u32(t) & 0x7fffffff;
     v_u32 normal = (a - (least - (1u << 23)) + ((1u << (shift - 1)) - 1) + (a >> shift & 1)) >> shift;
     v_u32 small = v_as_u32(v_add(v_as_f32(a), v_set1(aligner))) - v_as_u32(v_set1(aligner));
     v_u32 code = v_where_uless(a, v_set1u(least), small, v_umin(normal, v_set1u(largest)));
 
-    return code | (bits >> 24 & 0x80);
+    return code;
 }
 
 V_INLINE v_u32 e4m3_of(const rounding *l, v_f32 x)
 {
-    return to_fp8(v_div(x, l->scale), 3, 7, 0x1p+14f, 0x7e);
+    v_f32 t = v_div(x, l->scale);
+
+    return to_minifloat(t, 3, 7, 0x1p+14f, 0x7e) | (v_as_u32(t) >> 24 & 0x80);
 }
 
 V_INLINE v_u32 e5m2_of(const rounding *l, v_f32 x)
 {
-    return to_fp8(v_div(x, l->scale), 2, 15, 0x1p+7f, 0x7b);
+    v_f32 t = v_div(x, l->scale);
+
+    return to_minifloat(t, 2, 15, 0x1p+7f, 0x7b) | (v_as_u32(t) >> 24 & 0x80);
+}
+
+V_INLINE v_u32 e2m1_of(const rounding *l, v_f32 x)
+{
+    v_f32 t = v_div(x, l->scale);
+
+    return to_minifloat(t, 1, 1, 0x1p+22f, 7) | (v_as_u32(t) >> 28 & 8);
 }
 
 static void round_e4m3(const lqi_round_run *r)
@@ -172,6 +183,13 @@ static void round_e5m2(const lqi_round_run *r)
     rounding l = { .scale = v_set1(r->scale) };
 
     round_to_bytes(r, e5m2_of, &l);
+}
+
+static void round_e2m1(const lqi_round_run *r)
+{
+    rounding l = { .scale = v_set1(r->scale) };
+
+    round_to_nibbles(r, e2m1_of, &l, 0);
 }
 
 /* ------------------------------------------------------------------ ladders */

@@ -15,6 +15,7 @@ static void fill_decoders(lqi_kernels *k)
     k->decode[LQI_DECODER_INT4] = decode_int4;
     k->decode[LQI_DECODER_INT8] = decode_int8;
     k->decode[LQI_DECODER_INT8_ABSMAX] = decode_int8_absmax;
+    k->decode[LQI_DECODER_INT8_64] = decode_int8_64;
     k->decode[LQI_DECODER_E4M3] = decode_e4m3;
     k->decode[LQI_DECODER_E5M2] = decode_e5m2;
     k->decode[LQI_DECODER_F16] = decode_f16;
@@ -47,6 +48,7 @@ static void fill_encoders(lqi_kernels *k)
     k->round[LQI_ROUNDER_INT8_ABSMAX] = round_int8_absmax;
     k->round[LQI_ROUNDER_E4M3] = round_e4m3;
     k->round[LQI_ROUNDER_E5M2] = round_e5m2;
+    k->round[LQI_ROUNDER_E2M1] = round_e2m1;
     k->round[LQI_ROUNDER_LADDER_HIGH] = round_ladder_high;
 }
 

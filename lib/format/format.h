@@ -108,7 +108,7 @@ typedef struct lqi_format {
     uint32_t    scale_types;   /* bit 1 << lq_dtype */
     lq_dtype    scale_type;
     uint32_t    group_rows, group_cols, flags;
-    const float *table;        /* 1 << bits values, or NULL */
+    const float *table;        /* 1 << bits values, or NULL; blocked too, for decoders */
 
     size_t    param_bytes;     /* blocked; planar: sizeof(lqi_group) */
     lq_status (*check)(const void *block);   /* NULL: any bytes are legal */

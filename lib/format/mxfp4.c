@@ -25,5 +25,7 @@ const lqi_format lqi_format_mxfp4 = {
     .id           = LQ_FORMAT_MXFP4,
     .bits         = 4,
     .table        = table,
+    .decoder      = LQI_DECODER_TABLE4_LOW,
+    .rounder      = LQI_ROUNDER_E2M1,
     .decode       = lqi_table4_low_decode
 };

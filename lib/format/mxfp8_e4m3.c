@@ -20,5 +20,7 @@ const lqi_format lqi_format_mxfp8_e4m3 = {
     .default_spec = "mxfp8_e4m3:g32",
     .id           = LQ_FORMAT_MXFP8_E4M3,
     .bits         = 8,
+    .decoder      = LQI_DECODER_E4M3,
+    .rounder      = LQI_ROUNDER_E4M3,
     .decode       = decode_bytes
 };

@@ -20,5 +20,7 @@ const lqi_format lqi_format_mxfp8_e5m2 = {
     .default_spec = "mxfp8_e5m2:g32",
     .id           = LQ_FORMAT_MXFP8_E5M2,
     .bits         = 8,
+    .decoder      = LQI_DECODER_E5M2,
+    .rounder      = LQI_ROUNDER_E5M2,
     .decode       = decode_bytes
 };

@@ -21,5 +21,6 @@ const lqi_format lqi_format_mxint8 = {
     .default_spec = "mxint8:g32",
     .id           = LQ_FORMAT_MXINT8,
     .bits         = 8,
+    .decoder      = LQI_DECODER_INT8_64,
     .decode       = decode_bytes
 };

@@ -93,6 +93,7 @@ const lqi_format lqi_format_q8_0 = {
     .unit        = 1,
     .strip_rows  = 1,
     .decoder     = LQI_DECODER_F16_I8X32,
+    .encoder     = LQI_ENCODER_F16_I8X32,
     .gguf        = 8,
     .param_bytes = sizeof(lqi_absmax),
     .tunable = tunable,

@@ -110,6 +110,9 @@ static void all_halves(const lqi_kernels *ref, const lqi_kernels *k)
 
 static void fill_run(const lqi_format *f, lqi_run *run, uint8_t *codes, float *scale)
 {
+    static float zero[N];
+    unsigned kind = (unsigned)test_next(&seed) % 3;
+
     any_bytes(codes, 4 * N + 64);
     for (size_t i = 0; i < N; i++)
         scale[i] = any_float();
@@ -117,6 +120,12 @@ static void fill_run(const lqi_format *f, lqi_run *run, uint8_t *codes, float *s
                       .group = 1 + test_next(&seed) % 200 };
     if (f->storage == LQ_PLANAR && test_next(&seed) % 2)
         run->group = 32;
+    for (size_t i = 0; i < N; i++)
+        zero[i] = kind == 1 ? (float)(test_next(&seed) % 256) : any_float();
+    if (f->can & LQI_CAN_ZEROS_INT && kind) {
+        run->zero = zero;
+        run->float_zeros = kind == 2;
+    }
 }
 
 /* Each format whose decoder this level replaces, against the format's own. */
@@ -142,6 +151,180 @@ static void decoders(const lqi_kernels *k)
             k->decode[f->decoder](&run, b);
             same(a, b, n, 1);
             guarded(b, n);
+        }
+    }
+}
+
+/* -------------------------------------------------------------- looking through */
+
+static void scans(const lqi_kernels *ref, const lqi_kernels *k)
+{
+    static float x[N];
+
+    for (size_t n = 0; n < N; n += n < 140 ? 1 : 89) {
+        float lo[2] = { INFINITY, INFINITY }, hi[2] = { -INFINITY, -INFINITY };
+        for (size_t i = 0; i < n; i++)
+            x[i] = any_float();
+        assert_int_equal(ref->magnitude(x, n), k->magnitude(x, n));
+        assert_int_equal(ref->any_nonfinite(x, n), k->any_nonfinite(x, n));
+        ref->range(x, n, &lo[0], &hi[0]);
+        k->range(x, n, &lo[1], &hi[1]);
+        same(&lo[0], &lo[1], 1, 0);
+        same(&hi[0], &hi[1], 1, 0);
+        for (size_t i = 0; i < n; i++)   /* a lone infinity, in every place */
+            x[i] = 1;
+        if (n) {
+            x[test_next(&seed) % n] = INFINITY;
+            assert_true(k->any_nonfinite(x, n));
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- encoders */
+
+/* Finite numbers.  'kind' decides how odd: common weights; ties of +a and -a, halves of
+ * steps and zeros of both signs; any magnitude. */
+static float weight(unsigned kind)
+{
+    uint64_t z = test_next(&seed);
+    float f = test_normal(&seed);
+
+    if (kind == 0)
+        return f;
+    if (kind == 1)
+        return (float)((int)(z % 33) - 16) * (z >> 40 & 1 ? 0.5f : -0.5f);
+    if (kind == 2)
+        return z % 16 == 0 ? -0.0f : z % 16 == 1 ? 0 : fabsf(f);
+    f = lqi_bits_float((uint32_t)(z >> 16));
+    return lqi_finite(f) ? f : 0;
+}
+
+/* n numbers; stretches of zeros and of another kind lie in between. */
+static void weights(float *x, size_t n)
+{
+    unsigned kind = (unsigned)test_next(&seed) % 4;
+
+    for (size_t i = 0; i < n; i++) {
+        if (i % 64 == 0 && test_next(&seed) % 8 == 0)
+            kind = (unsigned)test_next(&seed) % 4;
+        x[i] = weight(kind);
+    }
+    if (n > 100 && test_next(&seed) % 2)
+        memset(x + 32, 0, 64 * sizeof *x);
+}
+
+static unsigned plain_calls;
+
+static void plain(const lqi_encode_run *run)
+{
+    plain_calls++;
+    lqi_encode_plain(run);
+}
+
+/* One run of 'n' numbers: bytes, scales and what lies behind them. */
+static void encode_both(const lqi_kernels *k, const lqi_format *f, lqi_encode_run *run)
+{
+    static uint8_t a[4 * N + 64], b[4 * N + 64];
+    static float s[N], t[N];
+
+    memset(a, 0, sizeof a);
+    memset(b, 0, sizeof b);
+    memset(s, 0, sizeof s);
+    memset(t, 0, sizeof t);
+    run->codes = a;
+    run->scale = s;
+    lqi_encode_plain(run);
+    run->codes = b;
+    run->scale = t;
+    k->encode[f->encoder](run);
+    assert_memory_equal(a, b, sizeof a);
+    same(s, t, N, 0);
+}
+
+static void encoders(const lqi_kernels *k)
+{
+    static float x[N], imp[N];
+
+    for (int i = 0; i < LQI_FORMATS; i++) {
+        const lqi_format *f = lqi_formats[i];
+        lq_spec spec = LQ_SPEC_INIT;
+        lqi_encode_run run = { .x = x, .spec = &spec, .kernels = k, .ladder = f->ladder,
+                               .plain = plain };
+        if (!k->encode[f->encoder])
+            continue;
+        spec.format = f->id;
+        assert_int_equal(lq_spec_complete(&spec, NULL), LQ_OK);
+        for (unsigned round = 0; round < 400; round++) {
+            unsigned blocks = (unsigned)test_next(&seed) % 34 + 1;
+            run.n = f->storage == LQ_BLOCKED ? f->block_len * blocks
+                                             : 1 + test_next(&seed) % (N - 1);
+            run.group = round % 3 ? (round % 3) * 32 : 1 + test_next(&seed) % 100;
+            run.first = f->storage == LQ_BLOCKED ? 0 : test_next(&seed) % 9 * run.group;
+            run.imp = f->storage == LQ_BLOCKED && round % 8 == 7 ? imp : NULL;
+            run.n = run.n < N ? run.n : N / 32 * 32;
+            weights(x, run.n);
+            for (size_t c = 0; c < run.n; c++)
+                imp[c] = fabsf(test_normal(&seed));
+            encode_both(k, f, &run);
+        }
+        /* common weights are not left to the plain encoder */
+        plain_calls = 0;
+        run.n = 1024;
+        run.group = 64;
+        run.first = 0;
+        run.imp = NULL;
+        test_fill(x, N, seed);
+        encode_both(k, f, &run);
+        assert_int_equal(plain_calls, 0);
+    }
+}
+
+/* ---------------------------------------------------------------- rounders */
+
+static void round_both(const lqi_kernels *k, const lqi_format *f, const lq_spec *spec,
+                       lqi_round_run *run)
+{
+    static uint8_t a[2 * N], b[2 * N];
+    static uint32_t codes[N];
+    lqi_group group = { run->scale, run->zero < 0 ? 0 : (float)run->zero, 0 };
+    lqi_fit in = { .spec = spec, .x = run->x, .n = run->n, .partial = run->partial };
+
+    any_bytes(a, sizeof a);
+    memcpy(b, a, sizeof a);
+    f->round(&in, &group, codes);
+    lqi_codes_write(a, f->bits, f->order, run->element, run->n, codes);
+    run->codes = b;
+    k->round[f->rounder](run);
+    assert_memory_equal(a, b, sizeof a);
+}
+
+/* Numbers of a size that fits the scale, its halves and far beyond, and any scale. */
+static void rounders(const lqi_kernels *k)
+{
+    static float x[N];
+
+    for (int i = 0; i < LQI_FORMATS; i++) {
+        const lqi_format *f = lqi_formats[i];
+        lq_spec spec = LQ_SPEC_INIT;
+        if (!k->round[f->rounder])
+            continue;
+        spec.format = f->id;
+        for (unsigned n = 0; n < N; n += n < 70 ? 1 : 53) {
+            lqi_round_run run = { .x = x, .n = n, .ladder = f->ladder, .zero = -1 };
+            spec.zeros = f->can & LQI_CAN_ZEROS_INT && n % 2 ? LQ_ZEROS_INT : LQ_ZEROS_NONE;
+            if (spec.zeros)
+                run.zero = (int)(test_next(&seed) % (1u << f->bits));
+            run.scale = n % 5 ? 0.25f : (float)exp2((double)(test_next(&seed) % 190) - 95) * 1.3f;
+            run.partial = n % 3 == 0;
+            run.element = test_next(&seed) % 50;
+            for (size_t c = 0; c < n; c++) {
+                x[c] = weight(c % 7 == 0 ? 3 : (unsigned)test_next(&seed) % 3);
+                if (c % 2)
+                    x[c] *= run.scale * (n % 4 ? 1 : 64);
+                if (!lqi_finite(x[c]))
+                    x[c] = 0;
+            }
+            round_both(k, f, &spec, &run);
         }
     }
 }
@@ -209,6 +392,9 @@ static void every_level(void **state)
         conversions(&ref, &k);
         all_halves(&ref, &k);
         decoders(&k);
+        scans(&ref, &k);
+        encoders(&k);
+        rounders(&k);
         tiles(&k);
     }
 }
@@ -221,6 +407,7 @@ static void no_slot_is_null(void **state)
     lqi_kernels_init(&k, lqi_level_best());
     assert_non_null(k.tile_f32.run);
     assert_true(k.f16_to_f32 && k.bf16_to_f32 && k.f32_to_f16 && k.f32_to_bf16);
+    assert_true(k.magnitude && k.any_nonfinite && k.range);
     for (int i = 0; i < LQI_FORMATS; i++)
         assert_non_null(lqi_formats[i]->decode);
 }
