@@ -96,5 +96,6 @@ const lqi_format lqi_format_nvfp4 = {
     .fit_global   = fit_global,
     .round        = round_,
     .value        = value,
+    .decoder      = LQI_DECODER_TABLE4_LOW,
     .decode       = lqi_table4_low_decode
 };
