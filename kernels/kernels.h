@@ -104,6 +104,7 @@ struct lqi_encode_run {
     const float              *imp;      /* n importances, or NULL */
     size_t                    n;
     float                     row_ms;   /* as in lqi_fit */
+    float                     row;      /* likewise */
     const lq_spec            *spec;
     const struct lqi_grids   *grids;
     const struct lqi_kernels *kernels;

@@ -3,6 +3,7 @@
  * lib/core/ctx.c - contexts: kernels, codecs and threads chosen once
  */
 #include "lib/core/core.h"
+#include "lib/format/grids.h"
 
 #define MAX_THREADS 1024
 #define DEFAULT_SPIN_US 20
@@ -79,10 +80,11 @@ lq_status lq_ctx_create(const lq_ctx_opts *opts, lq_ctx **ctx, lq_error *error)
     c->threads = o.threads ? o.threads : 1;
     lqi_kernels_init(&c->kernels, o.level == LQ_LEVEL_BEST ? lqi_level_best() : o.level);
     fill_codecs(c);
-    status = start_pool(c, &o);
+    c->grids = lqi_grids_create(&c->allocator);
+    status = c->grids ? start_pool(c, &o) : LQ_ERR_NOMEM;
     if (status) {
         lq_ctx_destroy(c);
-        return lqi_fail(error, status, NULL, "no memory for a thread pool");
+        return lqi_fail(error, status, NULL, "no memory for codebooks or a thread pool");
     }
     *ctx = c;
     return LQ_OK;
@@ -94,7 +96,17 @@ void lq_ctx_destroy(lq_ctx *ctx)
         return;
     lq_allocator allocator = ctx->allocator;
     lqi_pool_destroy(ctx->pool);
+    lqi_grids_destroy(ctx->grids);
     lqi_free(&allocator, ctx);
+}
+
+lq_status lq_ctx_prepare(const lq_ctx *ctx)
+{
+    unsigned grids = 0;
+
+    for (int i = 0; i < LQI_FORMATS; i++)
+        grids |= lqi_formats[i]->neighbours;
+    return ctx ? lqi_grids_need(ctx->grids, grids) : LQ_ERR_ARG;
 }
 
 lq_level lq_ctx_level(const lq_ctx *ctx)

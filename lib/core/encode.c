@@ -7,6 +7,7 @@
  * stored.
  */
 #include "lib/core/core.h"
+#include "lib/format/grids.h"
 
 #define CHUNK 512    /* numbers rounded at a time */
 #define PIECE 4096   /* numbers of a blocked row encoded at a time: 16 superblocks */
@@ -41,6 +42,31 @@ static lq_status mean_square(const lqi_values *v, float *result)
     }
     *result = sum / (float)v->n;
     return LQ_OK;
+}
+
+/* The header of a row, for formats that have one: the largest number a block asks for. */
+static lq_status row_header(const lqi_geometry *g, const lqi_values *v, const float *imp,
+                            uint8_t *row, float *header)
+{
+    const lqi_format *f = g->format;
+    float x[LQI_BLOCK_MAX], w[LQI_BLOCK_MAX], most = 0;
+    lqi_fit in = { .spec = g->spec, .x = x, .imp = imp ? w : NULL, .n = f->block_len };
+
+    for (uint64_t i = 0; i < v->n; i += f->block_len) {
+        size_t n = (size_t)lqi_min(f->block_len, v->n - i);
+        lq_status status = lqi_values_read(v, i, n, x);
+        if (status)
+            return status;
+        memset(x + n, 0, (f->block_len - n) * sizeof *x);
+        memset(w, 0, sizeof w);
+        if (imp)
+            memcpy(w, imp + i, n * sizeof *w);
+        float number = f->fit_row(&in);
+        most = number > most ? number : most;
+    }
+    *header = most;
+    lqi_store32(row, lqi_float_bits(most));
+    return v->nonfinite == LQ_NONFINITE_PROPAGATE || lqi_finite(most) ? LQ_OK : LQ_ERR_NUMERIC;
 }
 
 /* A scale did not fit its type. */
@@ -116,6 +142,8 @@ lq_status lqi_encode_blocks(const lqi_geometry *g, const lqi_values *v, const fl
         run.plain = f->encode_many ? f->encode_many : lqi_encode_plain;
     if (f->row_ms && imp)
         status = mean_square(v, &run.row_ms);
+    if (f->fit_row)
+        status = row_header(g, v, imp, row, &run.row);
     for (uint64_t c = 0; c < v->n && !status; c += PIECE) {
         size_t n = (size_t)lqi_min(PIECE, v->n - c);
         uint32_t most;
@@ -136,8 +164,9 @@ lq_status lqi_encode_blocks(const lqi_geometry *g, const lqi_values *v, const fl
 
 lq_status lqi_encode_ready(const lq_ctx *ctx, const lqi_geometry *g, const float *imp)
 {
-    (void)ctx;
-    return g->format->needs_imp && !imp ? LQ_ERR_ARG : LQ_OK;
+    if (g->format->needs_imp && !imp)
+        return LQ_ERR_ARG;
+    return lqi_grids_need(ctx->grids, g->format->neighbours);
 }
 
 /* ------------------------------------------------------------------ planar */

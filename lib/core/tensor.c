@@ -241,6 +241,10 @@ static lq_status check_blocks(const lq_tensor *t, lq_error *error)
     if (!g->format->check)
         return LQ_OK;
     for (uint64_t r = 0; r < rows; r++) {
+        lqi_where row = { NULL, "codes", r * g->row_bytes };
+        if (g->format->fit_row && !lqi_finite(lqi_load_float(LQ_F32, codes + row.offset, 0)))
+            return lqi_fail(error, LQ_ERR_NONFINITE, &row, "the scale of row %llu is not finite",
+                            (unsigned long long)r);
         for (uint64_t b = 0; b < g->row_groups; b++) {
             uint64_t at = r * g->row_bytes + g->format->row_bytes + b * g->format->block_bytes;
             lq_status status = g->format->check(codes + at);

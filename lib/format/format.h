@@ -44,6 +44,7 @@ typedef struct lqi_fit {
     size_t         n;        /* block_len; planar: elements of the group */
     int            partial;  /* planar: the group is shorter than the spec says */
     float          row_ms;   /* blocked with row_ms and imp: mean of x^2 over the row */
+    float          row;      /* formats with a row header: its number */
     const struct lqi_grids *grids;
 } lqi_fit;
 
@@ -124,6 +125,11 @@ typedef struct lqi_format {
     void (*fit_mean)(const lq_spec *spec, float mean, lqi_group *group);
     /* planar, specs with a global scale: from the largest magnitude of the tensor */
     float (*fit_global)(const lq_spec *spec, float amax);
+    /* Blocked, with a header of one f32 (row_bytes 4) before each row: what one block wants
+     * the header to be; the largest of the row is stored.  The parameters of these formats
+     * begin with the header as a float: fit takes it from lqi_fit.row, who unpacks sets it,
+     * pack leaves it out. */
+    float (*fit_row)(const lqi_fit *in);
     void (*round)(const lqi_fit *in, const void *param, uint32_t *codes);
     void (*value)(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
                   float *y);

@@ -79,7 +79,7 @@ void lqi_encode_block(const lqi_format *f, const lqi_fit *in, void *block)
 static void encode_plain_blocks(const lqi_format *f, const lqi_encode_run *run)
 {
     lqi_fit in = { .spec = run->spec, .n = f->block_len, .row_ms = run->row_ms,
-                   .grids = run->grids };
+                   .row = run->row, .grids = run->grids };
     uint8_t *block = run->codes;
 
     for (size_t i = 0; i < run->n; i += f->block_len, block += f->block_bytes) {

@@ -36,6 +36,19 @@ uint8_t *read_data(const char *name, size_t *bytes)
     return data;
 }
 
+const lqi_grids *all_grids(void)
+{
+    static lqi_grids *grids;
+    const lq_allocator none = { 0 };
+
+    if (!grids) {
+        grids = lqi_grids_create(&none);
+        assert_non_null(grids);
+        assert_int_equal(lqi_grids_need(grids, (1u << LQI_GRIDS) - 1), LQ_OK);
+    }
+    return grids;
+}
+
 static void encode_block(const lqi_format *f, const lqi_fit *in, uint8_t *out)
 {
     block_param param;
@@ -53,7 +66,7 @@ static void encode_block(const lqi_format *f, const lqi_fit *in, uint8_t *out)
 void encode_row(const lqi_format *f, const float *x, const float *imp, size_t cols,
                 uint8_t *out)
 {
-    lqi_fit in = { .n = f->block_len };
+    lqi_fit in = { .n = f->block_len, .grids = all_grids() };
 
     if (imp && f->row_ms) {
         float sum = 0;
@@ -61,6 +74,15 @@ void encode_row(const lqi_format *f, const float *x, const float *imp, size_t co
             sum += x[i] * x[i];
         in.row_ms = sum / (float)cols;
     }
+    for (size_t i = 0; i < cols && f->fit_row; i += f->block_len) {
+        in.x = x + i;
+        in.imp = imp ? imp + i : NULL;
+        float number = f->fit_row(&in);
+        in.row = number > in.row ? number : in.row;
+    }
+    if (f->fit_row)
+        lqi_store32(out, lqi_float_bits(in.row));
+    out += f->row_bytes;
     for (size_t i = 0; i < cols; i += f->block_len, out += f->block_bytes) {
         in.x = x + i;
         in.imp = imp ? imp + i : NULL;
@@ -68,27 +90,36 @@ void encode_row(const lqi_format *f, const float *x, const float *imp, size_t co
     }
 }
 
+void unpack_block(const lqi_format *f, const uint8_t *row, size_t i, block_param *param,
+                  uint32_t *codes)
+{
+    float number = f->fit_row ? lqi_bits_float(lqi_load32(row)) : 0;
+
+    memcpy(param, &number, sizeof number);
+    f->unpack(row + f->row_bytes + i * f->block_bytes, param, codes);
+}
+
 void value_row(const lqi_format *f, const uint8_t *in, size_t cols, float *y)
 {
     block_param param;
     uint32_t codes[LQI_BLOCK_MAX];
 
-    for (size_t i = 0; i < cols; i += f->block_len, in += f->block_bytes) {
-        f->unpack(in, &param, codes);
+    for (size_t i = 0; i < cols; i += f->block_len) {
+        unpack_block(f, in, i / f->block_len, &param, codes);
         f->value(NULL, &param, codes, f->block_len, y + i);
     }
 }
 
 void decode_run(const lqi_format *f, const uint8_t *row, size_t first, size_t n, float *y)
 {
-    lqi_run run = { .codes = row, .first = first, .n = n };
+    lqi_run run = { .codes = row, .first = first, .n = n, .grids = all_grids() };
 
     f->decode(&run, y);
 }
 
 size_t row_bytes(const lqi_format *f, size_t cols)
 {
-    return cols / f->block_len * f->block_bytes;
+    return f->row_bytes + cols / f->block_len * f->block_bytes;
 }
 
 size_t first_difference(const float *a, const float *b, size_t n)

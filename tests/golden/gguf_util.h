@@ -5,7 +5,7 @@
 #ifndef GGUF_UTIL_H
 #define GGUF_UTIL_H
 
-#include "lib/format/format.h"
+#include "lib/format/grids.h"
 
 /* Parameters of one block, aligned for anything. */
 typedef union block_param {
@@ -14,12 +14,20 @@ typedef union block_param {
     double   align_float;
 } block_param;
 
+/* Codebooks with all neighbour lists; made once, never freed. */
+const lqi_grids *all_grids(void);
+
 /* A whole file of the test data folder, malloc; fails the test. */
 uint8_t *read_data(const char *name, size_t *bytes);
 
 /* A row, block by block, as the core does it: encode, or fit, round and pack. */
 void encode_row(const lqi_format *f, const float *x, const float *imp, size_t cols,
                 uint8_t *out);
+
+/* Parameters and codes of block 'i' of a row; the row's header, if any, is among the
+ * parameters. */
+void unpack_block(const lqi_format *f, const uint8_t *row, size_t i, block_param *param,
+                  uint32_t *codes);
 
 /* A row of whole blocks by unpack and value. */
 void value_row(const lqi_format *f, const uint8_t *in, size_t cols, float *y);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/format/iq1.h - what IQ1_S and IQ1_M share
+ *
+ * A value is scale * (level + delta), the levels -1, 0, 1 of 8 weights together being an
+ * entry of a codebook, delta one of +-1/8.  A search sorts a sub-block and cuts it in
+ * three: the smallest values get level -1, the middle ones 0, the largest 1.
+ */
+#ifndef LQI_IQ1_H
+#define LQI_IQ1_H
+
+#include "lib/format/blocked.h"
+#include "lib/format/grids.h"
+#include "lib/format/search.h"
+
+#define LQI_IQ1_LEN   256
+#define LQI_IQ1_CODES (LQI_IQ1_LEN / 8)
+#define LQI_IQ1_SUB   32     /* weights of the larger sub-blocks */
+
+/* Level as digit 0..2, plus delta, for both signs of delta. */
+extern const float lqi_iq1_value[2][3];
+
+/* A cut of the sorted sub-block: levels change at 'low' and 'high'. */
+typedef struct lqi_iq1_cut {
+    int      low, high;      /* low -1: no cut has any weight */
+    unsigned minus;          /* bit g: the delta of 8 weights g is negative */
+    float    scale;
+} lqi_iq1_cut;
+
+/* w = imp * sqrt(ms2 + x^2), with imp NULL: x^2, or if 'ones': as if imp were 1. */
+void lqi_iq1_weights(const float *x, const float *imp, int ones, int n, float ms2, float *w);
+
+/* Indices of n values, ascending; equal ones keep their order. */
+void lqi_iq1_sort(const float *x, int n, uint8_t *order);
+
+/*
+ * Entries of the n / 8 groups for a cut, off the grid the nearest neighbours; then the
+ * scale is fitted anew.  A negative scale turns everything round.
+ */
+void lqi_iq1_entries(const struct lqi_grids *grids, const float *x, const float *w, int n,
+                     const uint8_t *order, lqi_iq1_cut *cut, uint16_t *entry);
+
+/* 3-bit code of a scale: nearest of d * (2 code + 1), from 1 / d. */
+static inline uint8_t lqi_iq1_scale_code(float inverse, float scale)
+{
+    return (uint8_t)lqi_clamp_int(lqi_nearest_int(0.5f * (inverse * scale - 1)), 0, 7);
+}
+
+/* Frozen scale and delta: the entry for 8 values, and its weighted squared error; imp
+ * NULL: ones. */
+uint32_t lqi_iq1_round(const struct lqi_grids *grids, const float *x, const float *imp,
+                       float scale, int minus, float *error);
+
+/* ---------------------------------------------------------------- decoding */
+
+#define LQI_IQ1_MAX (65504.0f * 15 * 1.125f)
+
+static inline void lqi_iq1_values(const uint8_t *level, int minus, float scale, float *y)
+{
+    float delta = minus ? -0.125f : 0.125f;
+
+    for (int i = 0; i < 8; i++)
+        y[i] = scale * ((float)(int8_t)level[i] + delta);
+}
+
+/* Decode a run of whole superblocks, the last one perhaps in part. */
+static inline void lqi_decode_iq1(const lqi_run *run, size_t bytes,
+                                  void (*block)(const lqi_grids *grids, const uint8_t *b,
+                                                float *y), float *y)
+{
+    const uint8_t *b = run->codes + (size_t)(run->first / LQI_IQ1_LEN) * bytes;
+    size_t n = run->n;
+    float tail[LQI_IQ1_LEN];
+
+    for (; n >= LQI_IQ1_LEN; n -= LQI_IQ1_LEN, b += bytes, y += LQI_IQ1_LEN)
+        block(run->grids, b, y);
+    if (n == 0)
+        return;
+    block(run->grids, b, tail);
+    memcpy(y, tail, n * sizeof *y);
+}
+
+#endif
