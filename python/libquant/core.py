@@ -100,6 +100,10 @@ class Context(Handle):
     def threads(self):
         return lib.lq_ctx_threads(self.ptr)
 
+    def prepare(self):
+        """Build now what encoding IQ1, IQ2 and IQ3 formats would build on first use."""
+        check(lib.lq_ctx_prepare(self.ptr))
+
 
 _default = []
 

@@ -20,7 +20,8 @@ static float largest_error(const char *spec)
 {
     static const struct { const char *spec; float error; } coarse[] = {
         { "q1_0", 3.5f }, { "q2_0", 1.8f }, { "tq1_0", 1.8f }, { "tq2_0", 1.8f },
-        { "q2_k", 1.5f }, { "q3_k", 1.3f },
+        { "q2_k", 1.5f }, { "q3_k", 1.3f }, { "iq1_m", 6 }, { "iq2_s", 2 }, { "iq3_xxs", 1.5f },
+        { "iq3_s", 1.3f },
         { "int2:g32", 1.6f }, { "int2:g32:zp", 1.4f }, { "int2:g32:fz", 1.6f },
         { "ternary:t", 3 }, { "ternary:ch", 3 }, { "ternary:g64:f16", 3 },
         { "ternary:128x128", 3 },
