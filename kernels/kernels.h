@@ -125,6 +125,8 @@ struct lqi_encode_run {
  */
 typedef enum lqi_encoder {
     LQI_ENCODER_NONE,
+    LQI_ENCODER_F16,            /* plain numbers */
+    LQI_ENCODER_BF16,
     LQI_ENCODER_F16_I8X32,
     LQI_ENCODER_F16_NIBBLES,
     LQI_ENCODER_F16_NIBBLES_BIT,

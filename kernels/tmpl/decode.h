@@ -165,14 +165,14 @@ static void decode_int8_absmax(const lqi_run *run, float *y)
 
 #define FP8_PIECE 128   /* codes looked through for NaN at a time */
 
-/* Whether one of FP8_PIECE codes is 0x7f or 0xff: then the sum of its lower bits and 1
- * has bit 7 set. */
-V_INLINE int any_e4m3_nan(const uint8_t *codes)
+/* Whether one of n codes, a multiple of 8, is 0x7f or 0xff: then the sum of its lower bits
+ * and 1 has bit 7 set. */
+V_INLINE int any_e4m3_nan(const uint8_t *codes, int n)
 {
     const uint64_t low = 0x7f7f7f7f7f7f7f7f, one = 0x0101010101010101;
     uint64_t seen = 0, word;
 
-    for (int i = 0; i < FP8_PIECE; i += 8) {
+    for (int i = 0; i < n; i += 8) {
         memcpy(&word, codes + i, sizeof word);
         seen |= (word & low) + one;
     }
@@ -193,7 +193,7 @@ V_INLINE void e4m3(const lqi_run *run, uint64_t first, size_t n, size_t group, f
     size_t i = 0;
 
     for (; i + FP8_PIECE <= n; i += FP8_PIECE) {
-        if (any_e4m3_nan(codes + i)) {
+        if (any_e4m3_nan(codes + i, FP8_PIECE)) {
             e4m3_one_by_one(codes + i, FP8_PIECE, scale, y + i);
             continue;
         }
@@ -202,9 +202,8 @@ V_INLINE void e4m3(const lqi_run *run, uint64_t first, size_t n, size_t group, f
     }
     for (; i + V_LANES <= n; i += V_LANES) {
         v_store(y + i, v_from_e4m3(codes + i) * s);
-        for (size_t k = i; k < i + V_LANES; k++)
-            if ((codes[k] & 0x7f) == 0x7f)
-                y[k] = lqi_e4m3_to_f32(codes[k]) * scale;
+        if (any_e4m3_nan(codes + i, V_LANES))
+            e4m3_one_by_one(codes + i, V_LANES, scale, y + i);
     }
     e4m3_one_by_one(codes + i, n - i, scale, y + i);
 }

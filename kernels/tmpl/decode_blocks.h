@@ -152,14 +152,11 @@ V_INLINE void six_bit_pairs(const uint8_t *b, float scale[16], float min[16])
 {
     uint32_t s = lqi_load32(b + 4), m = lqi_load32(b + 8), h = lqi_load32(b + 12);
     v_f32 d = v_set1(load_f16(b)), dmin = v_set1(load_f16(b + 2));
-    uint8_t codes[32] = { 0 };
+    uint32_t s4 = (h & 0x0f0f0f0f) | (s >> 2 & 0x30303030);
+    uint32_t m4 = (h >> 4 & 0x0f0f0f0f) | (m >> 2 & 0x30303030);
 
-    lqi_store32(codes, s & 0x3f3f3f3f);
-    lqi_store32(codes + 4, (h & 0x0f0f0f0f) | (s >> 2 & 0x30303030));
-    lqi_store32(codes + 16, m & 0x3f3f3f3f);
-    lqi_store32(codes + 20, (h >> 4 & 0x0f0f0f0f) | (m >> 2 & 0x30303030));
-    v_store(scale, v_int_to_f32(v_load_u8(codes)) * d);
-    v_store(min, v_int_to_f32(v_load_u8(codes + 16)) * dmin);
+    v_store(scale, v_int_to_f32(v_from_u8x8((uint64_t)s4 << 32 | (s & 0x3f3f3f3f))) * d);
+    v_store(min, v_int_to_f32(v_from_u8x8((uint64_t)m4 << 32 | (m & 0x3f3f3f3f))) * dmin);
 }
 
 V_INLINE v_table4 affine_table(const float *values, float scale, float min)

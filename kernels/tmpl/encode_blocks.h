@@ -311,6 +311,16 @@ static void encode_f16_i8(const lqi_encode_run *run)
     encode_batches(run, 34, f16_i8_batch);
 }
 
+static void encode_f16(const lqi_encode_run *run)
+{
+    f32_to_f16(run->x, run->codes, run->n);
+}
+
+static void encode_bf16(const lqi_encode_run *run)
+{
+    f32_to_bf16(run->x, run->codes, run->n);
+}
+
 /* ------------------------------------- importances are for the format's encoder */
 
 #define RANGE_ENCODER(name, bytes) \

@@ -37,6 +37,8 @@ static void fill_decoders(lqi_kernels *k)
 
 static void fill_encoders(lqi_kernels *k)
 {
+    k->encode[LQI_ENCODER_F16] = encode_f16;
+    k->encode[LQI_ENCODER_BF16] = encode_bf16;
     k->encode[LQI_ENCODER_F16_I8X32] = encode_f16_i8;
     k->encode[LQI_ENCODER_F16_NIBBLES] = encode_f16_nibbles;
     k->encode[LQI_ENCODER_F16_NIBBLES_BIT] = encode_f16_nibbles_bit;

@@ -173,6 +173,12 @@ V_INLINE v_u32 v_load_u8(const uint8_t *p)
     return (v_u32)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
 }
 
+/* Eight bytes, the lowest first; lanes from 8 on are 0. */
+V_INLINE v_u32 v_from_u8x8(uint64_t bytes)
+{
+    return (v_u32)_mm512_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)bytes));
+}
+
 /* All bits of lane i if bit i is set. */
 V_INLINE v_u32 v_spread(uint32_t bits) { return (v_u32)_mm512_movm_epi32((__mmask16)bits); }
 

@@ -127,6 +127,7 @@ typedef struct lqi_values {
     uint64_t    n;
     int32_t     nonfinite;    /* LQ_NONFINITE_... */
     int32_t     search;       /* LQ_SEARCH_... */
+    int         finite;       /* f32 numbers that are known to be */
 } lqi_values;
 
 /* Numbers [first, first + n) to f32 by the policy.  LQ_ERR_NONFINITE. */
@@ -134,7 +135,7 @@ lq_status lqi_values_read(const lqi_values *v, uint64_t first, size_t n, float *
 
 /* The same without a copy where that can be: *x is the source itself or 'buffer', *most the
  * bits of the largest magnitude (0x7f800000 and more: not finite, possible with PROPAGATE
- * only). */
+ * only; 0 where the numbers are known to be finite). */
 lq_status lqi_values_at(const lqi_values *v, uint64_t first, size_t n, float *buffer,
                         const float **x, uint32_t *most);
 

@@ -310,13 +310,16 @@ static int has_encoder(const lqi_geometry *g, const lqi_values *v)
 static lq_status encode_one_by_one(const lqi_geometry *g, const lqi_values *v, uint64_t first,
                                    uint64_t n, lqi_group *groups, uint8_t *codes)
 {
+    lqi_values known = *v;
     lq_status status = LQ_OK;
 
+    known.finite = v->type == LQ_F32 &&
+                   !v->ctx->kernels.any_nonfinite((const float *)v->x + first, (size_t)n);
     for (uint64_t i = 0; i < n && !status; i += g->group_cols, groups++) {
         uint64_t count = lqi_min(g->group_cols, n - i);
-        status = lqi_group_find(g, v, first + i, count, groups);
+        status = lqi_group_find(g, &known, first + i, count, groups);
         if (!status)
-            status = lqi_group_round(g, v, first + i, count, groups, codes, first + i);
+            status = lqi_group_round(g, &known, first + i, count, groups, codes, first + i);
     }
     return status;
 }

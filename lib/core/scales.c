@@ -119,23 +119,40 @@ static void apply_global(const lq_spec *spec, float global, size_t n, float *sca
         scales[i] = lqi_scale_global(spec, scales[i], global);
 }
 
+/* A loop per type. */
+static void load_many(lq_dtype type, const uint8_t *p, uint64_t first, size_t n, float *out)
+{
+    p += first * lqi_scale_bytes(type);
+    for (size_t i = 0; i < n && type == LQ_F32; i++)
+        out[i] = lqi_bits_float(lqi_load32(p + 4 * i));
+    for (size_t i = 0; i < n && type == LQ_F16; i++)
+        out[i] = lqi_f16_to_f32(lqi_load16(p + 2 * i));
+    for (size_t i = 0; i < n && type == LQ_BF16; i++)
+        out[i] = lqi_bf16_to_f32(lqi_load16(p + 2 * i));
+    for (size_t i = 0; i < n && type == LQ_E8M0; i++)
+        out[i] = lqi_e8m0_to_f32(p[i]);
+    for (size_t i = 0; i < n && type == LQ_F8_E4M3; i++)
+        out[i] = lqi_e4m3_to_f32(p[i]);
+}
+
 void lqi_scales_read(const lq_spec *spec, void *const plane[LQ_PLANES], uint64_t first,
                      size_t n, float *out)
 {
     const uint8_t *codes = plane[LQ_PLANE_SCALES];
 
     if (!spec->scale2_block) {
-        for (size_t i = 0; i < n; i++)
-            out[i] = lqi_scale_load(spec->scale_type, codes, first + i);
+        load_many(spec->scale_type, codes, first, n, out);
         if (spec->flags & LQ_SPEC_GLOBAL)
             apply_global(spec, lqi_load_float(LQ_F32, plane[LQ_PLANE_OFFSET], 0), n, out);
         return;
     }
     float offset = lqi_load_float(LQ_F32, plane[LQ_PLANE_OFFSET], 0);
-    for (size_t i = 0; i < n; i++) {
+    for (uint64_t i = 0, end; i < n; i = end) {
         uint64_t block = (first + i) / spec->scale2_block;
         float scale2 = lqi_load_float(LQ_F32, plane[LQ_PLANE_SCALE2], block);
-        out[i] = scale2_decode(codes[first + i], scale2, offset);
+        end = lqi_min(n, (block + 1) * spec->scale2_block - first);
+        for (; i < end; i++)
+            out[i] = scale2_decode(codes[first + i], scale2, offset);
     }
 }
 

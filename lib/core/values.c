@@ -58,7 +58,11 @@ lq_status lqi_values_at(const lqi_values *v, uint64_t first, size_t n, float *bu
     *x = buffer;
     if (v->type == LQ_F32)
         *x = (const float *)v->x + first;
-    else
+    if (v->finite) {
+        *most = 0;
+        return LQ_OK;
+    }
+    if (v->type != LQ_F32)
         load(v, first, n, buffer);
     *most = v->ctx->kernels.magnitude(*x, n);
     if (*most < 0x7f800000 || v->nonfinite == LQ_NONFINITE_PROPAGATE)

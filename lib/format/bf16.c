@@ -27,6 +27,7 @@ const lqi_format lqi_format_bf16 = {
     .unit        = 1,
     .strip_rows  = 1,
     .decoder     = LQI_DECODER_BF16,
+    .encoder     = LQI_ENCODER_BF16,
     .gguf        = 30,
     .dtype       = LQ_BF16,
     .check = check, .fit = fit, .round = round_codes, .value = value,

@@ -26,6 +26,7 @@ const lqi_format lqi_format_f16 = {
     .unit        = 1,
     .strip_rows  = 1,
     .decoder     = LQI_DECODER_F16,
+    .encoder     = LQI_ENCODER_F16,
     .gguf        = 1,
     .dtype       = LQ_F16,
     .check = check, .fit = fit, .round = round_codes, .value = value,
