@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/layout/gptq.c - GPTQ's arrays, versions 1 and 2
+ * lib/layout/gptq.c - GPTQ's arrays: versions 1 and 2, and planes
  *
  *              theirs                              ours
  *   codes      i32 [cols * b / 32][rows]           rows of codes
@@ -8,81 +8,87 @@
  *   scales     f16 [groups][rows]                  f16 [rows][groups]
  *   g_idx      i32 [cols]                          i32 [cols], or implied
  *
- * Their fields are streams of bits in little-endian words: one stream per row, whose words
- * lie 'rows' apart, and one stream per group.  Field k occupies bits [k b, k b + b), also
- * where that crosses a word (3 bits).  Our 8-bit codes and zero points are two's complement,
- * theirs are not.
+ * Their fields lie in little-endian words: one stream per row, whose words are 'rows' apart,
+ * and one stream per group.  Each 32 fields take b words:
+ *
+ *   versions 1, 2   field k occupies bits [k b, k b + b), also where that crosses a word
+ *   planes          the field's bits from the low end up in pieces of 4, 2 and 1 bits (3 is
+ *                   2 + 1, 5 is 4 + 1, 6 is 4 + 2, 7 is 4 + 2 + 1; 8 stays whole); piece by
+ *                   piece w words, piece of field k at bits [k w, k w + w) of them
+ *
+ * Our 8-bit codes and zero points are two's complement, theirs are not.
  */
-#include "lib/format/format.h"
-#include "libquant/layout.h"
+#include "lib/layout/layout.h"
 
 /* ---------------------------------------------------------- streams of fields */
 
-/* Field number 'k' of a stream whose words lie 'step' words apart. */
-static uint32_t field_read(const uint8_t *words, uint64_t step, unsigned bits, uint64_t k)
-{
-    uint64_t word = k / 32 * bits + k % 32 * bits / 32;
-    unsigned shift = (unsigned)(k % 32 * bits % 32);
-    uint32_t v = lqi_load32(words + 4 * word * step) >> shift;
+typedef struct stream {
+    unsigned bits;
+    int      planes;
+} stream;
 
-    if (shift + bits > 32)
-        v |= lqi_load32(words + 4 * (word + 1) * step) << (32 - shift);
-    return v & ((1u << bits) - 1);
+/* Width of the next piece of a field with 'left' bits. */
+static unsigned piece(const stream *s, unsigned left)
+{
+    if (!s->planes || left == 8)
+        return left;
+    return left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
+/* Field number 'k' of a stream whose words lie 'step' words apart; 'plus' is added to each
+ * word first. */
+static uint32_t field_read(const stream *s, const uint8_t *words, uint64_t step, uint64_t k,
+                           uint32_t plus)
+{
+    uint64_t word = k / 32 * s->bits;
+    uint32_t field = 0;
+
+    for (unsigned done = 0, w; done < s->bits; done += w) {
+        w = piece(s, s->bits - done);
+        uint64_t at = word + k % 32 * w / 32;
+        unsigned shift = (unsigned)(k % 32 * w % 32);
+        uint32_t v = (lqi_load32(words + 4 * at * step) + plus) >> shift;
+        if (shift + w > 32)
+            v |= (lqi_load32(words + 4 * (at + 1) * step) + plus) << (32 - shift);
+        field |= (v & ((1u << w) - 1)) << done;
+        word += w;
+    }
+    return field;
 }
 
 /* The stream was zero before. */
-static void field_write(uint8_t *words, uint64_t step, unsigned bits, uint64_t k, uint32_t v)
+static void field_write(const stream *s, uint8_t *words, uint64_t step, uint64_t k,
+                        uint32_t field)
 {
-    uint64_t word = k / 32 * bits + k % 32 * bits / 32;
-    unsigned shift = (unsigned)(k % 32 * bits % 32);
-    uint8_t *p = words + 4 * word * step;
+    uint64_t word = k / 32 * s->bits;
 
-    lqi_store32(p, lqi_load32(p) | v << shift);
-    if (shift + bits > 32) {
-        p += 4 * step;
-        lqi_store32(p, lqi_load32(p) | v >> (32 - shift));
+    for (unsigned done = 0, w; done < s->bits; done += w) {
+        w = piece(s, s->bits - done);
+        uint8_t *p = words + 4 * (word + k % 32 * w / 32) * step;
+        unsigned shift = (unsigned)(k % 32 * w % 32);
+        uint32_t v = field >> done & ((1u << w) - 1);
+        lqi_store32(p, lqi_load32(p) | v << shift);
+        if (shift + w > 32) {
+            p += 4 * step;
+            lqi_store32(p, lqi_load32(p) | v >> (32 - shift));
+        }
+        word += w;
     }
 }
 
 /* -------------------------------------------------------------------- checks */
 
-typedef struct matrix {
-    lq_spec           spec;
-    const lqi_format *format;
-    unsigned          bits, flip;     /* flip: their number ^ flip is our byte */
-    uint64_t          rows, cols, groups, group_cols;
-    uint64_t          row_bytes;      /* from row to row of our codes */
-    void             *plane[LQ_PLANES];
-} matrix;
-
-static lq_status matrix_init(matrix *m, const lq_spec *spec, uint64_t rows, uint64_t cols)
+static lq_status matrix_init(lqi_matrix *m, const lq_spec *spec, uint64_t rows, uint64_t cols)
 {
-    lq_status status = lqi_opts_read(&m->spec, sizeof m->spec, spec);
+    lq_status status = lqi_matrix_half(m, spec, rows, cols);
 
-    if (!status)
-        status = lq_spec_complete(&m->spec, NULL);
     if (status)
         return status;
-    m->format = lqi_format_by_id(m->spec.format);
-    m->bits = m->format->bits;
-    m->flip = m->bits == 8 ? 128 : 0;
-    if (!(m->format->can & LQI_CAN_ZEROS_INT) || m->spec.zeros != LQ_ZEROS_INT ||
-        (m->bits != 2 && m->bits != 3 && m->bits != 4 && m->bits != 8) ||
-        m->spec.scale_type != LQ_F16 || m->spec.scale2_block || m->spec.group_rows != 1 ||
-        (m->spec.flags & LQ_SPEC_FLAT))
-        return LQ_ERR_UNSUPPORTED;
-    if (rows % 32 || cols % 32)
-        return LQ_ERR_SHAPE;
-    m->rows = rows;
-    m->cols = cols;
-    m->group_cols = m->spec.group_cols == LQ_GROUP_ALL ? cols : m->spec.group_cols;
-    m->groups = cols ? lqi_div_up(cols, m->group_cols) : 0;
-    m->row_bytes = cols / 8 * m->bits;
-    return LQ_OK;
+    return rows % 32 || cols % 32 ? LQ_ERR_SHAPE : LQ_OK;
 }
 
 /* Bytes of their arrays. */
-static lq_status array_bytes(const matrix *m, lq_gptq *gptq)
+static lq_status array_bytes(const lqi_matrix *m, lq_gptq *gptq)
 {
     uint64_t codes, zeros, scales, index;
 
@@ -98,15 +104,25 @@ static lq_status array_bytes(const matrix *m, lq_gptq *gptq)
     return LQ_OK;
 }
 
-static lq_status check_arrays(const matrix *m, const lq_gptq *g)
+/* Widths that a version other than planes has, as bits. */
+static uint32_t widths(int32_t version)
+{
+    uint32_t whole = 1u << 2 | 1u << 4 | 1u << 8;
+
+    return version == LQ_GPTQ_V1_WORDS ? whole : whole | 1u << 3;
+}
+
+static lq_status check_arrays(const lqi_matrix *m, const lq_gptq *g)
 {
     lq_gptq need;
     lq_status status = array_bytes(m, &need);
 
     if (status)
         return status;
-    if (g->version != LQ_GPTQ_V1 && g->version != LQ_GPTQ_V2)
+    if (g->version < LQ_GPTQ_V1 || g->version > LQ_GPTQ_PLANES)
         return LQ_ERR_ARG;
+    if (g->version != LQ_GPTQ_PLANES && !(1u << m->bits & widths(g->version)))
+        return LQ_ERR_UNSUPPORTED;
     if (g->reserved || (need.qweight_bytes && (!g->qweight || !g->qzeros || !g->scales)))
         return LQ_ERR_ARG;
     if (g->qweight_bytes < need.qweight_bytes || g->qzeros_bytes < need.qzeros_bytes ||
@@ -117,7 +133,7 @@ static lq_status check_arrays(const matrix *m, const lq_gptq *g)
 
 /* Read both arguments of import and export, check all that does not depend on content. */
 static lq_status open_both(const lq_gptq *gptq_in, const lq_rows *rows_in, lq_gptq *gptq,
-                           matrix *m)
+                           lqi_matrix *m)
 {
     lq_rows rows = { 0 };
 
@@ -130,24 +146,7 @@ static lq_status open_both(const lq_gptq *gptq_in, const lq_rows *rows_in, lq_gp
         status = rows.spec ? matrix_init(m, rows.spec, rows.rows, rows.cols) : LQ_ERR_ARG;
     if (!status)
         status = check_arrays(m, gptq);
-    if (status)
-        return status;
-    if (rows.stride) {
-        if (rows.stride < m->row_bytes)
-            return LQ_ERR_ARG;
-        m->row_bytes = rows.stride;
-    }
-    uint64_t span;
-    if (!lqi_mul(m->row_bytes, m->rows, &span))
-        return LQ_ERR_OVERFLOW;
-    memcpy(m->plane, rows.plane, sizeof m->plane);
-    int empty = m->rows == 0 || m->cols == 0;
-    if (!empty && (!m->plane[LQ_PLANE_CODES] || !m->plane[LQ_PLANE_SCALES] ||
-                   !m->plane[LQ_PLANE_ZEROS]))
-        return LQ_ERR_ARG;
-    if ((m->spec.flags & LQ_SPEC_GIDX) && m->cols && !m->plane[LQ_PLANE_GIDX])
-        return LQ_ERR_ARG;
-    return LQ_OK;
+    return status ? status : lqi_matrix_planes(m, &rows, 1);
 }
 
 /* -------------------------------------------------------------------- public */
@@ -162,7 +161,7 @@ void lq_gptq_init(lq_gptq *gptq)
 
 lq_status lq_gptq_bytes(const lq_spec *spec, uint64_t rows, uint64_t cols, lq_gptq *gptq)
 {
-    matrix m = { 0 };
+    lqi_matrix m = { 0 };
 
     if (!spec || !gptq)
         return LQ_ERR_ARG;
@@ -174,14 +173,12 @@ lq_status lq_gptq_bytes(const lq_spec *spec, uint64_t rows, uint64_t cols, lq_gp
         status = array_bytes(&m, &copy);
     if (status)
         return status;
-    size_t known = gptq->struct_size < sizeof copy ? gptq->struct_size : sizeof copy;
-    copy.struct_size = gptq->struct_size;
-    memcpy(gptq, &copy, known);
+    lqi_struct_return(gptq, &copy, sizeof copy);
     return LQ_OK;
 }
 
 /* Every index in range; 'plain': and in the order that needs no plane. */
-static lq_status check_index(const matrix *m, const uint8_t *index, int plain)
+static lq_status check_index(const lqi_matrix *m, const uint8_t *index, int plain)
 {
     for (uint64_t c = 0; c < m->cols; c++) {
         uint32_t group = lqi_load32(index + 4 * c);    /* negative ones are large */
@@ -194,76 +191,94 @@ static lq_status check_index(const matrix *m, const uint8_t *index, int plain)
 }
 
 /* g_idx from 'src' (may be NULL) to 'dst' (may be NULL). */
-static void copy_index(const matrix *m, const uint8_t *src, uint8_t *dst)
+static void copy_index(const lqi_matrix *m, const uint8_t *src, uint8_t *dst)
 {
     for (uint64_t c = 0; dst && c < m->cols; c++)
         lqi_store32(dst + 4 * c, src ? lqi_load32(src + 4 * c)
                                      : (uint32_t)(c / m->group_cols));
 }
 
-#define BATCH 32   /* fields at a time: whole bytes of ours, whole words of theirs */
+/* One in each field of a word: what version 1 subtracts when it works by words. */
+static uint32_t ones(unsigned bits)
+{
+    return 0xffffffffu / ((1u << bits) - 1);
+}
+
+/* Zero point and scale of every group of a row. */
+static lq_status import_groups(const lqi_matrix *m, const lq_gptq *g, uint64_t row)
+{
+    stream s = { m->bits, g->version == LQ_GPTQ_PLANES };
+    uint32_t mask = (1u << m->bits) - 1, add = g->version == LQ_GPTQ_V1;
+    uint32_t plus = g->version == LQ_GPTQ_V1_WORDS ? ones(m->bits) : 0;
+    uint8_t *scales = m->plane[LQ_PLANE_SCALES];
+    lq_status status = LQ_OK;
+
+    for (uint64_t i = 0; i < m->groups && !status; i++) {
+        const uint8_t *words = (const uint8_t *)g->qzeros + i * (m->rows / 8 * m->bits);
+        uint32_t zero = (field_read(&s, words, 1, row, plus) + add) & mask;
+        status = lqi_matrix_set_zero(m, row * m->groups + i, zero);
+        lqi_store16(scales + 2 * (row * m->groups + i),
+                    lqi_load16((const uint8_t *)g->scales + 2 * (i * m->rows + row)));
+    }
+    return status;
+}
 
 lq_status lq_gptq_import(const lq_gptq *gptq, const lq_rows *rows)
 {
-    matrix m = { 0 };
+    lqi_matrix m = { 0 };
     lq_gptq g = { 0 };
     lq_status status = open_both(gptq, rows, &g, &m);
 
     if (!status && g.g_idx)
         status = check_index(&m, g.g_idx, !(m.spec.flags & LQ_SPEC_GIDX));
-    if (status)
-        return status;
-    uint8_t *codes = m.plane[LQ_PLANE_CODES], *zeros = m.plane[LQ_PLANE_ZEROS];
-    uint8_t *scales = m.plane[LQ_PLANE_SCALES];
-    uint32_t mask = (1u << m.bits) - 1, add = g.version == LQ_GPTQ_V1, batch[BATCH];
+    stream s = { m.bits, g.version == LQ_GPTQ_PLANES };
+    uint32_t batch[LQI_BATCH];
 
-    for (uint64_t r = 0; r < m.rows; r++) {
-        for (uint64_t c = 0; c < m.cols; c += BATCH) {
-            for (unsigned k = 0; k < BATCH; k++)
-                batch[k] = field_read((const uint8_t *)g.qweight + 4 * r, m.rows, m.bits,
-                                      c + k) ^ m.flip;
-            lqi_codes_write(codes + r * m.row_bytes, m.bits, LQI_LOW_FIRST, c, BATCH, batch);
+    for (uint64_t r = 0; r < m.rows && m.cols && !status; r++) {
+        for (uint64_t c = 0; c < m.cols; c += LQI_BATCH) {
+            for (unsigned k = 0; k < LQI_BATCH; k++)
+                batch[k] = field_read(&s, (const uint8_t *)g.qweight + 4 * r, m.rows, c + k, 0);
+            lqi_matrix_write(&m, r, c, LQI_BATCH, batch);
         }
-        for (uint64_t i = 0; i < m.groups; i++) {
-            const uint8_t *words = (const uint8_t *)g.qzeros + i * (m.rows / 8 * m.bits);
-            uint32_t zero = (field_read(words, 1, m.bits, r) + add) & mask;
-            zeros[r * m.groups + i] = (uint8_t)(zero ^ m.flip);
-            lqi_store16(scales + 2 * (r * m.groups + i),
-                        lqi_load16((const uint8_t *)g.scales + 2 * (i * m.rows + r)));
-        }
+        status = import_groups(&m, &g, r);
     }
-    copy_index(&m, g.g_idx, m.spec.flags & LQ_SPEC_GIDX ? m.plane[LQ_PLANE_GIDX] : NULL);
-    return LQ_OK;
+    if (!status)
+        copy_index(&m, g.g_idx, m.spec.flags & LQ_SPEC_GIDX ? m.plane[LQ_PLANE_GIDX] : NULL);
+    return status;
 }
 
-/* Our zero points in the range of the format, and of the version. */
-static lq_status check_zeros(const matrix *m, int32_t version)
-{
-    const uint8_t *zeros = m->plane[LQ_PLANE_ZEROS];
-    uint64_t n = m->rows * m->groups;
-
-    for (uint64_t i = 0; i < n; i++) {
-        uint32_t zero = zeros[i] ^ m->flip;
-        if (zero >> m->bits)
-            return LQ_ERR_CORRUPT;
-        if (zero == 0 && version == LQ_GPTQ_V1)
-            return LQ_ERR_NUMERIC;
-    }
-    return LQ_OK;
-}
-
-static lq_status check_export(const matrix *m, const lq_gptq *g)
+static lq_status check_export(const lqi_matrix *m, const lq_gptq *g)
 {
     lq_status status = LQ_OK;
 
     if (m->spec.flags & LQ_SPEC_GIDX)
         status = check_index(m, m->plane[LQ_PLANE_GIDX], !g->g_idx);
-    return status ? status : check_zeros(m, g->version);
+    return status ? status : lqi_matrix_check_zeros(m, g->version == LQ_GPTQ_V1);
+}
+
+static void export_groups(const lqi_matrix *m, const lq_gptq *g, uint64_t row)
+{
+    stream s = { m->bits, g->version == LQ_GPTQ_PLANES };
+    uint32_t minus = g->version == LQ_GPTQ_V1;
+    const uint8_t *scales = m->plane[LQ_PLANE_SCALES];
+
+    for (uint64_t i = 0; i < m->groups; i++) {
+        uint8_t *words = (uint8_t *)g->qzeros + i * (m->rows / 8 * m->bits);
+        field_write(&s, words, 1, row, lqi_matrix_zero(m, row * m->groups + i) - minus);
+        lqi_store16((uint8_t *)g->scales + 2 * (i * m->rows + row),
+                    lqi_load16(scales + 2 * (row * m->groups + i)));
+    }
+}
+
+static void subtract_ones(uint8_t *words, uint64_t bytes, unsigned bits)
+{
+    for (uint64_t i = 0; i < bytes; i += 4)
+        lqi_store32(words + i, lqi_load32(words + i) - ones(bits));
 }
 
 lq_status lq_gptq_export(const lq_rows *rows, const lq_gptq *gptq)
 {
-    matrix m = { 0 };
+    lqi_matrix m = { 0 };
     lq_gptq g = { 0 }, need;
     lq_status status = open_both(gptq, rows, &g, &m);
 
@@ -273,26 +288,21 @@ lq_status lq_gptq_export(const lq_rows *rows, const lq_gptq *gptq)
         status = array_bytes(&m, &need);
     if (status || m.rows == 0 || m.cols == 0)
         return status;
-    const uint8_t *codes = m.plane[LQ_PLANE_CODES], *zeros = m.plane[LQ_PLANE_ZEROS];
-    const uint8_t *scales = m.plane[LQ_PLANE_SCALES];
-    uint32_t minus = g.version == LQ_GPTQ_V1, batch[BATCH];
+    stream s = { m.bits, g.version == LQ_GPTQ_PLANES };
+    uint32_t batch[LQI_BATCH];
 
     memset(g.qweight, 0, (size_t)need.qweight_bytes);
     memset(g.qzeros, 0, (size_t)need.qzeros_bytes);
     for (uint64_t r = 0; r < m.rows; r++) {
-        for (uint64_t c = 0; c < m.cols; c += BATCH) {
-            lqi_codes_read(codes + r * m.row_bytes, m.bits, LQI_LOW_FIRST, c, BATCH, batch);
-            for (unsigned k = 0; k < BATCH; k++)
-                field_write((uint8_t *)g.qweight + 4 * r, m.rows, m.bits, c + k,
-                            batch[k] ^ m.flip);
+        for (uint64_t c = 0; c < m.cols; c += LQI_BATCH) {
+            lqi_matrix_read(&m, r, c, LQI_BATCH, batch);
+            for (unsigned k = 0; k < LQI_BATCH; k++)
+                field_write(&s, (uint8_t *)g.qweight + 4 * r, m.rows, c + k, batch[k]);
         }
-        for (uint64_t i = 0; i < m.groups; i++) {
-            uint8_t *words = (uint8_t *)g.qzeros + i * (m.rows / 8 * m.bits);
-            field_write(words, 1, m.bits, r, (zeros[r * m.groups + i] ^ m.flip) - minus);
-            lqi_store16((uint8_t *)g.scales + 2 * (i * m.rows + r),
-                        lqi_load16(scales + 2 * (r * m.groups + i)));
-        }
+        export_groups(&m, &g, r);
     }
+    if (g.version == LQ_GPTQ_V1_WORDS)
+        subtract_ones(g.qzeros, need.qzeros_bytes, m.bits);
     copy_index(&m, m.spec.flags & LQ_SPEC_GIDX ? m.plane[LQ_PLANE_GIDX] : NULL, g.g_idx);
     return LQ_OK;
 }
@@ -307,8 +317,10 @@ int32_t lq_gptq_detect(const void *qzeros, uint64_t bytes, uint32_t bits)
     if (bytes % (4 * (uint64_t)bits))
         return 0;
     uint32_t middle = 1u << (bits - 1);
+    stream s = { bits, 0 };
+
     for (uint64_t k = 0; k < bytes / bits * 8 && (v1 || v2); k++) {
-        uint32_t field = field_read(qzeros, 1, bits, k);
+        uint32_t field = field_read(&s, qzeros, 1, k, 0);
         v1 &= field == middle - 1;
         v2 &= field == middle;
     }

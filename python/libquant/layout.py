@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""libquant/layout.py - GPTQ's arrays to our planes and back."""
+"""libquant/layout.py - GPTQ's, AWQ's and compressed-tensors' arrays to our planes and back."""
 from ctypes import byref
 
 from . import buffers, native
@@ -76,3 +76,73 @@ def gptq_detect(qzeros, bits):
     """Version that wrote 'qzeros' of a symmetric model: 1, 2, or 0 if it cannot be told."""
     v = buffers.raw(qzeros, None, "qzeros")
     return lib.lq_gptq_detect(Address(v).ptr, v.nbytes, size(bits, "bits"))
+
+
+def _arrays(raw, names, given):
+    """Room for the arrays of a struct, or the caller's; kept alive by the result."""
+    keep = {}
+    for name in names:
+        need = getattr(raw, name + "_bytes")
+        buffer = given.get(name) if given else bytearray(need)
+        if buffer is None:
+            continue
+        address = Address(buffers.raw(buffer, need, name))
+        keep[name] = (buffer, address)
+        setattr(raw, name, address.ptr.value)
+        setattr(raw, name + "_bytes", address.nbytes)
+    return keep
+
+
+def _export(rows, raw, init, need, export, names, **members):
+    init(byref(raw))
+    for name, value in members.items():
+        setattr(raw, name, value)
+    check(need(byref(rows.spec.raw), size(rows.shape[0]), size(rows.shape[1]), byref(raw)))
+    keep = _arrays(raw, names, None)
+    check(export(byref(rows.raw), byref(raw)))
+    return {name: bytes(buffer) for name, (buffer, _) in keep.items()}
+
+
+def _import(spec, shape, given, raw, init, need, take, names, **members):
+    rows = Rows(as_spec(spec), *shape)
+    init(byref(raw))
+    for name, value in members.items():
+        setattr(raw, name, value)
+    check(need(byref(rows.spec.raw), size(shape[0]), size(shape[1]), byref(raw)))
+    keep = _arrays(raw, names, given)
+    check(take(byref(raw), byref(rows.raw)))
+    del keep
+    return rows
+
+
+_AWQ = ("qweight", "qzeros", "scales")
+_COMPRESSED = ("packed", "zero_point")
+
+
+def awq_export(rows, version=1):
+    """AWQ's arrays of our planes, by name; version 1 GEMM, 2 GEMV, 3 GEMV-fast."""
+    return _export(rows, native.lq_awq(), lib.lq_awq_init, lib.lq_awq_bytes,
+                   lib.lq_awq_export, _AWQ, version=version)
+
+
+def awq_import(spec, rows, cols, arrays, version=1):
+    """Our planes of AWQ's arrays."""
+    return _import(spec, (rows, cols), arrays, native.lq_awq(), lib.lq_awq_init,
+                   lib.lq_awq_bytes, lib.lq_awq_import, _AWQ, version=version)
+
+
+def compressed_export(rows, form=1):
+    """Packed codes and zero points of compressed-tensors; form 1 dense, 2 by words."""
+    return _export(rows, native.lq_compressed(), lib.lq_compressed_init,
+                   lib.lq_compressed_bytes, lib.lq_compressed_export, _COMPRESSED, form=form)
+
+
+def compressed_import(spec, rows, cols, arrays, form=1):
+    """Rows with codes and zero points of compressed-tensors; scales are left 0."""
+    return _import(spec, (rows, cols), arrays, native.lq_compressed(), lib.lq_compressed_init,
+                   lib.lq_compressed_bytes, lib.lq_compressed_import, _COMPRESSED, form=form)
+
+
+def compressed_detect(bits, n, words):
+    """Form of rows with n codes in so many words: 1 dense, 2 by words, 0 neither."""
+    return lib.lq_compressed_detect(size(bits, "bits"), size(n), size(words))

@@ -140,6 +140,19 @@ class lq_gptq(Structure):
                 ("g_idx_bytes", c_uint64)]
 
 
+class lq_awq(Structure):
+    _fields_ = [("struct_size", c_size_t), ("version", c_int32), ("reserved", c_int32),
+                ("qweight", c_void_p), ("qzeros", c_void_p), ("scales", c_void_p),
+                ("qweight_bytes", c_uint64), ("qzeros_bytes", c_uint64),
+                ("scales_bytes", c_uint64)]
+
+
+class lq_compressed(Structure):
+    _fields_ = [("struct_size", c_size_t), ("form", c_int32), ("reserved", c_int32),
+                ("packed", c_void_p), ("zero_point", c_void_p), ("packed_bytes", c_uint64),
+                ("zero_point_bytes", c_uint64)]
+
+
 class lq_prepare_opts(Structure):
     _fields_ = [("struct_size", c_size_t), ("memory", c_void_p), ("memory_bytes", c_uint64)]
 
@@ -315,6 +328,15 @@ FUNCTIONS = {
     "lq_gptq_import": (_status, [_P(lq_gptq), _rows]),
     "lq_gptq_export": (_status, [_rows, _P(lq_gptq)]),
     "lq_gptq_detect": (c_int32, [c_void_p, _u64, c_uint32]),
+    "lq_awq_init": (None, [_P(lq_awq)]),
+    "lq_awq_bytes": (_status, [_spec, _u64, _u64, _P(lq_awq)]),
+    "lq_awq_import": (_status, [_P(lq_awq), _rows]),
+    "lq_awq_export": (_status, [_rows, _P(lq_awq)]),
+    "lq_compressed_init": (None, [_P(lq_compressed)]),
+    "lq_compressed_bytes": (_status, [_spec, _u64, _u64, _P(lq_compressed)]),
+    "lq_compressed_detect": (c_int32, [c_uint32, _u64, _u64]),
+    "lq_compressed_import": (_status, [_P(lq_compressed), _rows]),
+    "lq_compressed_export": (_status, [_rows, _P(lq_compressed)]),
     # matmul.h
     "lq_prepare_opts_init": (None, [_P(lq_prepare_opts)]),
     "lq_prepared_bytes": (_status, [_ctx, _spec, _u64, _u64, _P(_u64)]),

@@ -59,13 +59,17 @@ static inline lq_ctx *test_ctx(lq_level level, uint32_t threads)
 static const char *const test_specs[] = {
     "f32", "f16", "bf16", "q8_0", "q4_0", "q4_k", "q6_k",
     "q4_1", "q5_0", "q5_1", "q8_1", "q2_k", "q3_k", "q5_k", "q8_k", "iq4_nl", "iq4_xs",
-    "iq1_m", "iq2_s", "iq3_xxs", "iq3_s", "iq4_ks",   /* IQ1_S, IQ2_XS, IQ2_XXS: golden/grids */
     "tq1_0", "tq2_0", "q1_0", "q2_0", "mxfp4_gguf", "nvfp4_gguf",
     "nf4:b32", "nf4:b64", "nf4:b64:dq", "nf4:b4096", "nf4:g64", "nf4:g64:dq", "nf4:g100:f16",
     "nf4:ch", "fp4:b64", "fp4:b128:dq", "int4:g32:zp", "int4:g128", "int4:g64:f32",
     "int4:g64:zp:gidx", "int4:ch:zp", "int8:ch", "int8:g128", "int8:g64:zp", "int8:ch:bf16",
     "llm_int8:ch", "fp8_e4m3:ch", "fp8_e4m3:t", "fp8_e4m3:128x128", "fp8_e4m3:g128",
     "fp8_e5m2:ch", "fp8_e5m2:t",
+    "int2:g32", "int2:g32:zp", "int2:g32:fz", "int3:g32:zp:gidx", "int3:g128", "int4:g64:fz:f32",
+    "int5:g32", "int5:g100:zp:f32", "int6:ch", "int6:128x128:zp", "int7:g64:zp:bf16",
+    "int8:g64:fz", "ternary:t", "ternary:ch", "ternary:g64:f16", "ternary:128x128",
+    "mxfp8_e4m3", "mxfp8_e5m2:ceil", "mxfp6_e2m3:rceil", "mxfp6_e3m2", "mxfp4", "mxfp4:even",
+    "mxint8", "nvfp4", "nvfp4:gd",
 };
 
 static inline lq_spec test_spec(const char *text)

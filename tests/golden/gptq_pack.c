@@ -56,7 +56,7 @@ static void job_init(job *j, const vec_array *a)
     j->cols = vec_number(a, "cols");
     j->bits = vec_number(a, "bits");
     j->spec = spec;
-    j->spec.format = j->bits == 4 ? LQ_FORMAT_INT4 : LQ_FORMAT_INT8;
+    j->spec.format = LQ_FORMAT_INT2 + (lq_format)j->bits - 2;
     j->spec.group_cols = (uint32_t)vec_number(a, "group");
     j->spec.scale_type = LQ_F16;
     j->spec.zeros = LQ_ZEROS_INT;
@@ -155,7 +155,7 @@ static void both_ways(job *j, int32_t version, const char *qzeros, const char *z
 
 static void test_pack(void **state)
 {
-    size_t cases = 0;
+    size_t cases = 0, words = 0;
 
     (void)state;
     for (size_t i = 0; i < set.count; i++) {
@@ -168,11 +168,17 @@ static void test_pack(void **state)
         if (vec_find(&set, j.a->name, "zeros_with_zero")) {
             both_ways(&j, LQ_GPTQ_V2, "qzeros_with_zero_v2", "zeros_with_zero");
             both_ways(&j, LQ_GPTQ_V1, "qzeros_with_zero_v1_fieldwise", "zeros_with_zero");
+            if (vec_find(&set, j.a->name, "qzeros_with_zero_v1_wordwise"))
+                both_ways(&j, LQ_GPTQ_V1_WORDS, "qzeros_with_zero_v1_wordwise",
+                          "zeros_with_zero");
+            else
+                words++;
         }
         job_free(&j);
         cases++;
     }
-    assert_int_equal(cases, 8);
+    assert_int_equal(cases, 16);
+    assert_int_equal(words, 2);      /* 3 bits have no such form */
 }
 
 int main(void)

@@ -51,7 +51,6 @@ class Base(unittest.TestCase):
     def test_context(self):
         with lq.Context(threads=2, level="ref") as context:
             self.assertEqual((context.level, context.threads), ("ref", 2))
-            context.prepare()
         with self.assertRaises(ValueError):
             context.level
         with self.assertRaises(lq.Error) as caught:
@@ -269,6 +268,21 @@ class Layout(unittest.TestCase):
         theirs = lq.gptq_export(ours, version=2)
         again = lq.gptq_import(theirs)
         self.assertEqual(again.decode(), tensor.decode())
+
+    def test_awq_and_compressed(self):
+        rows, cols, spec = 16, 64, lq.Spec("int4:g64:zp:f16")
+        ours = lq.Rows(spec, rows, cols)
+        tensor = lq.Tensor.encode(gaussian(rows * cols), spec, (rows, cols))
+        for name in ours.planes:
+            ours.planes[name][:] = tensor.plane(name)
+        for version in (1, 2, 3):
+            again = lq.awq_import(spec, rows, cols, lq.awq_export(ours, version), version)
+            self.assertEqual(again.decode(), tensor.decode())
+        for form in (1, 2):
+            again = lq.compressed_import(spec, rows, cols, lq.compressed_export(ours, form), form)
+            self.assertEqual(bytes(again.planes["codes"]), bytes(ours.planes["codes"]))
+            self.assertEqual(bytes(again.planes["zeros"]), bytes(ours.planes["zeros"]))
+        self.assertEqual(lq.compressed_detect(3, 128, 13), 2)
 
     def test_detect(self):
         self.assertEqual(lq.gptq_detect(bytes([0x88] * 16), 4), 2)

@@ -166,7 +166,7 @@ static void test_refusals(void **state)
     }
     j.gptq.version = 0;
     assert_int_equal(lq_gptq_import(&j.gptq, &j.rows), LQ_ERR_ARG);
-    j.gptq.version = 3;
+    j.gptq.version = 5;
     assert_int_equal(lq_gptq_import(&j.gptq, &j.rows), LQ_ERR_ARG);
     j.gptq.version = 1;
     j.rows.stride = COLS / 2 - 1;
@@ -185,7 +185,7 @@ static void test_refusals(void **state)
     assert_int_equal(lq_gptq_bytes(&j.spec, (uint64_t)1 << 62, 1 << 20, &g), LQ_ERR_OVERFLOW);
     assert_int_equal(lq_gptq_bytes(&j.spec, 32, (uint64_t)1 << 40, &g), LQ_ERR_OVERFLOW);
     assert_int_equal(lq_gptq_bytes(&j.spec, 32, 64, NULL), LQ_ERR_ARG);
-    j.spec.zeros = LQ_ZEROS_NONE;
+    j.spec.zeros = LQ_ZEROS_FLOAT;
     assert_int_equal(lq_gptq_bytes(&j.spec, 32, 64, &g), LQ_ERR_UNSUPPORTED);
     j.spec.zeros = LQ_ZEROS_INT;
     j.spec.scale_type = LQ_F32;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Cut a set of GPTQ packing vectors down to what tests/golden/gptq_pack.c reads.
+"""Cut a set of packing vectors down to what tests/golden/{gptq_pack,layouts}.c read.
 
     convert.py SOURCE [OUT]
 
@@ -12,8 +12,8 @@ bytes.
 import os
 import sys
 
-BITS = '48'    # of the formats that exist
-SIZE = {'u8': 1, 'f16': 2, 'i32': 4}
+KINDS = ('gptq_pack', 'gptq_planar_pack', 'awq_pack', 'ct_pack')
+SIZE = {'u8': 1, 'i8': 1, 'f16': 2, 'i16': 2, 'i32': 4}
 KEYS = {'out_features': 'rows', 'in_features': 'cols', 'bits': 'bits', 'group_size': 'group'}
 
 
@@ -23,11 +23,11 @@ def main():
     params, blob, lines = {}, bytearray(), []
     for line in open(os.path.join(source, 'params.tsv')):
         kind, case, key, value = line.rstrip('\n').split('\t')
-        if kind == 'gptq_pack' and key in KEYS:
+        if kind in KINDS and key in KEYS:
             params.setdefault(case, []).append(KEYS[key] + '=' + value)
     for line in open(os.path.join(source, 'tensors.tsv')):
         kind, case, array, name, offset, dtype, _, dims = line.rstrip('\n').split('\t')
-        if kind != 'gptq_pack' or array == 'bias' or case.split('_b')[1][0] not in BITS:
+        if kind not in KINDS or array == 'bias':
             continue
         count = 1
         for d in dims.split(','):
@@ -35,6 +35,7 @@ def main():
         with open(os.path.join(source, name), 'rb') as f:
             f.seek(int(offset))
             raw = f.read(count * SIZE[dtype])
+        dtype = 'f16' if dtype == 'i16' else dtype     # two bytes
         blob += bytes(-len(blob) % 4)
         lines.append('\t'.join((case, kind, ';'.join(params[case]), array, dtype, str(count),
                                 str(len(blob)))))
