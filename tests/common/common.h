@@ -59,6 +59,7 @@ static inline lq_ctx *test_ctx(lq_level level, uint32_t threads)
 static const char *const test_specs[] = {
     "f32", "f16", "bf16", "q8_0", "q4_0", "q4_k", "q6_k",
     "q4_1", "q5_0", "q5_1", "q8_1", "q2_k", "q3_k", "q5_k", "q8_k", "iq4_nl", "iq4_xs",
+    "iq1_m", "iq2_s", "iq3_xxs", "iq3_s", "iq4_ks",   /* IQ1_S, IQ2_XS, IQ2_XXS: golden/grids */
     "tq1_0", "tq2_0", "q1_0", "q2_0", "mxfp4_gguf", "nvfp4_gguf",
     "nf4:b32", "nf4:b64", "nf4:b64:dq", "nf4:b4096", "nf4:g64", "nf4:g64:dq", "nf4:g100:f16",
     "nf4:ch", "fp4:b64", "fp4:b128:dq", "int4:g32:zp", "int4:g128", "int4:g64:f32",

@@ -51,6 +51,7 @@ class Base(unittest.TestCase):
     def test_context(self):
         with lq.Context(threads=2, level="ref") as context:
             self.assertEqual((context.level, context.threads), ("ref", 2))
+            context.prepare()
         with self.assertRaises(ValueError):
             context.level
         with self.assertRaises(lq.Error) as caught:
