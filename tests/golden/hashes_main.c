@@ -28,7 +28,6 @@ static const char *const specs[] = {
     "int2:g32:zp", "int3:g128", "int5:g64:zp", "int6:ch", "int7:g32", "int2:g32:fz", "int4:g64:fz:f32",
     "int8:g128:fz:bf16", "ternary:t", "ternary:g64:f16", "mxfp8_e4m3", "mxfp8_e5m2:rceil",
     "mxfp6_e2m3:ceil", "mxfp6_e3m2:even", "mxfp4", "mxint8", "nvfp4", "nvfp4:gd",
-    "iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s", "iq4_ks",
 };
 
 static uint64_t fnv(uint64_t hash, const void *data, uint64_t bytes)
