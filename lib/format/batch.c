@@ -7,14 +7,14 @@
 /* Values [first, first + n) of a run, block by block. */
 static void encode_plain(const lqi_format *f, const lqi_encode_run *run, size_t first, size_t n)
 {
-    lqi_fit in = { .spec = run->spec, .n = f->block_len, .row_ms = run->row_ms,
-                   .grids = run->grids };
+    lqi_encode_run part = *run;
 
-    for (size_t i = first; i < first + n; i += f->block_len) {
-        in.x = run->x + i;
-        in.imp = run->imp ? run->imp + i : NULL;
-        lqi_encode_block(f, &in, run->codes + i / f->block_len * f->block_bytes);
-    }
+    part.x += first;
+    part.n = n;
+    part.codes += first / f->block_len * f->block_bytes;
+    if (part.imp)
+        part.imp += first;
+    lqi_encode_plain(&part);
 }
 
 /* The values from 'first' on, of which 'n' / 'len' lanes are left; lanes without a block of
@@ -41,7 +41,7 @@ void lqi_encode_batches(const lqi_format *format, const void *plan, const lqi_en
     size_t n, i = 0;
 
     if (!encode || !run->kernels->search.lanes) {
-        encode_plain(format, run, 0, run->n);
+        lqi_encode_plain(run);
         return;
     }
     b.search = &run->kernels->search;

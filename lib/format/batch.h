@@ -7,7 +7,7 @@
  * batch have the lane as their fastest index: [i][lane], sub-blocks [j][lane].
  *
  * A format's encode_many gives lqi_encode_batches() a function for one batch.  Blocks that
- * a search or the rounding refuses go to lqi_encode_block() afterwards, so that every
+ * a search or the rounding refuses go to lqi_encode_plain() afterwards, so that every
  * byte is the plain encoder's.
  */
 #ifndef LQI_BATCH_H
