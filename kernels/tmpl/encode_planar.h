@@ -261,9 +261,10 @@ V_INLINE v_f32 group_magnitudes(const float *x, size_t group, size_t count)
     v_f32 most[V_LANES];
 
     for (size_t g = 0; g < V_LANES; g++) {
-        most[g] = v_set1(0);
+        v_f32 m = v_set1(0);
         for (size_t i = 0; i < group && g < count; i += V_LANES)
-            most[g] = v_max(v_abs(v_load(x + g * group + i)), most[g]);
+            m = v_max(v_abs(v_load(x + g * group + i)), m);
+        most[g] = m;
     }
     return v_max_tree(most);
 }
