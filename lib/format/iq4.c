@@ -8,10 +8,6 @@ const int8_t lqi_iq4_level[16] = {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
 };
 
-const float lqi_iq4_values[16] = {
-    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
-};
-
 /* Midpoints are 11.5 apart and more; none is near an edge of a bin, which are odd multiples
  * of 5.75. */
 const lqi_levels lqi_iq4_levels = {

@@ -12,7 +12,6 @@
 #define LQI_IQ4_SUB 32   /* weights that share a scale */
 
 extern const int8_t lqi_iq4_level[16];
-extern const float lqi_iq4_values[16];   /* the same, for decoders */
 
 /* Nearest level, ties to the upper one: the number of midpoints up to v.  NaN gives 15,
  * as the comparisons of the reference do. */
@@ -21,7 +20,7 @@ uint32_t lqi_iq4_code(float v);
 /* The same for LQI_IQ4_SUB numbers times 'inverse'. */
 void lqi_iq4_codes(const float *x, float inverse, uint32_t *codes);
 
-/* The same table for the searches in lanes (encode_many). */
+/* The same table as floats, for decoders and for the searches in lanes. */
 extern const lqi_levels lqi_iq4_levels;
 
 /*
