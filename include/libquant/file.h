@@ -239,7 +239,9 @@ LQ_API void lq_weight_init(lq_weight *weight);
 LQ_API lq_status lq_checkpoint_create(const lq_ctx *ctx, lq_file *file,
                                       lq_checkpoint **checkpoint, lq_error *error);
 
-/* Open and recognise in one call. */
+/* Open and recognise in one call; the first part of a GGUF model in several files
+ * ("-00001-of-00003.gguf") brings the others with it, LQ_ERR_MISMATCH where one is missing or
+ * of another model. */
 LQ_API lq_status lq_checkpoint_open(const lq_ctx *ctx, const char *path,
                                     const lq_file_opts *opts,
                                     lq_checkpoint **checkpoint, lq_error *error);
@@ -332,6 +334,9 @@ typedef struct lq_convert_opts {
     void       *user;
     lq_progress progress;
     const char *mix;           /* GGUF: a mix, see lq_mix_name(); 'spec' may be all zero */
+    const char *dialect;       /* safetensors: write "gptq", "awq", "compressed-tensors",
+                                  "bitsandbytes", "fp8" or "lq", LQ_ERR_UNSUPPORTED where it
+                                  cannot hold a weight; NULL: the one that fits */
 } lq_convert_opts;
 
 LQ_API void lq_convert_opts_init(lq_convert_opts *opts);

@@ -226,7 +226,9 @@ lq_status lq_checkpoint_open(const lq_ctx *ctx, const char *path, const lq_file_
     st = lq_file_open(ctx, path, opts, &file, error);
     if (st)
         return st;
-    st = lq_checkpoint_create(ctx, file, checkpoint, error);
+    st = lqi_gguf_join(ctx, file, error);
+    if (!st)
+        st = lq_checkpoint_create(ctx, file, checkpoint, error);
     if (st)
         lq_file_close(file);
     return st;

@@ -170,6 +170,56 @@ static lq_status run_alone(run *r)
     return st;
 }
 
+/* -------------------------------------------------------------------- recode */
+
+static int recodes(const run *r)
+{
+    return !r->job->heads &&
+           lqi_recode_possible(&r->w->spec, &r->job->out.spec, &r->w->shape);
+}
+
+/* One row's blocks to the output, and their values against the source's. */
+static lq_status recode_row(run *r, const lq_rows *source, uint64_t row, uint8_t *blocks,
+                            uint64_t bytes, uint64_t at)
+{
+    lq_rows one = LQ_ROWS_INIT;
+    lq_status st;
+
+    lqi_recode_row(&r->job->out.spec, source, row, blocks);
+    one.spec = &r->job->out.spec;
+    one.plane[LQ_PLANE_CODES] = blocks;
+    one.rows = 1;
+    one.cols = source->cols;
+    st = lq_decode_rows(r->plan->ctx, source, row, 1, LQ_F32, r->x, source->cols);
+    if (!st)
+        st = lq_decode_rows(r->plan->ctx, &one, 0, 1, LQ_F32, r->y, source->cols);
+    if (st)
+        return fail(r, st);
+    measure(r, 1);
+    return lqi_out_sink(&r->job->out, LQ_PLANE_CODES, at, blocks, (size_t)bytes);
+}
+
+static lq_status run_recode(run *r)
+{
+    lq_shape shape = { 1, 1, r->w->shape.cols };
+    uint64_t bytes = 0, at = 0;
+    uint8_t *blocks = NULL;
+    lq_status st = lq_plane_bytes(&r->job->out.spec, LQ_PLANE_CODES, &shape, &bytes);
+
+    if (!st && !(blocks = lqi_alloc(lqi_ctx_allocator(r->plan->ctx), bytes + 1)))
+        st = fail(r, LQ_ERR_NOMEM);
+    for (uint64_t o = 0; o < r->w->shape.outer && !st; o++) {
+        lq_rows rows = LQ_ROWS_INIT;
+        st = lq_tensor_rows(r->tensor, o, &rows);
+        for (uint64_t row = 0; row < r->w->shape.rows && !st; row++, at += bytes)
+            st = recode_row(r, &rows, row, blocks, bytes, at);
+        if (!st)
+            st = report(r, o, r->w->shape.rows);
+    }
+    lqi_free(lqi_ctx_allocator(r->plan->ctx), blocks);
+    return st;
+}
+
 /* -------------------------------------------------------------------- encoder */
 
 typedef lq_status feed_fn(lq_encoder *encoder, lq_dtype x_type, const void *x, uint64_t ldx,
@@ -294,7 +344,7 @@ static lq_status encode(run *r)
     if (!st)
         st = lqi_out_hold(out, all);
     if (!st)
-        st = alone ? run_alone(r) : run_encoder(r);
+        st = recodes(r) ? run_recode(r) : alone ? run_alone(r) : run_encoder(r);
     if (!st && all)
         st = measure_held(r);
     else if (!alone)

@@ -289,7 +289,7 @@ const char *lqi_gguf_type_name(unsigned type)
         { Q5_K, "q5_k" }, { Q6_K, "q6_k" }, { IQ2_XXS, "iq2_xxs" }, { IQ2_XS, "iq2_xs" },
         { IQ3_XXS, "iq3_xxs" }, { IQ1_S, "iq1_s" }, { IQ4_NL, "iq4_nl" }, { IQ3_S, "iq3_s" },
         { IQ2_S, "iq2_s" }, { IQ4_XS, "iq4_xs" }, { IQ1_M, "iq1_m" }, { TQ1_0, "tq1_0" },
-        { TQ2_0, "tq2_0" }, { MXFP4, "gguf_mxfp4" }, { Q1_0, "q1_0" }, { Q2_0, "q2_0" },
+        { TQ2_0, "tq2_0" }, { MXFP4, "mxfp4_gguf" }, { Q1_0, "q1_0" }, { Q2_0, "q2_0" },
     };
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

@@ -54,6 +54,10 @@ static lq_status check_choice(lqi_plan *plan, const lq_weight *w, lq_choice *cho
         choice->reason = *choice->reason ? choice->reason : "already in this format";
         return LQ_OK;
     }
+    if (lqi_recode_possible(w->spec, &choice->spec, &w->shape)) {
+        choice->reason = *choice->reason ? choice->reason : "the same codes";
+        return LQ_OK;
+    }
     if (!lqi_spec_plain(w->spec) && !plan->opts->allow_requantize &&
         !lqi_spec_plain(&choice->spec)) {
         lq_spec_print(w->spec, text, sizeof text);
@@ -255,6 +259,46 @@ static lq_status refuse_container(lqi_plan *plan, const lqi_job *job)
 }
 
 #ifdef LQI_HAVE_JSON
+static int holds_all(const lqi_plan *plan, const lqi_dialect *d)
+{
+    for (uint64_t i = 0; i < plan->count; i++)
+        if (job_quantized(&plan->jobs[i]) && !d->can_hold(&plan->jobs[i].out))
+            return 0;
+    return 1;
+}
+
+/* The dialect that the caller asks for. */
+static lq_status asked_dialect(lqi_plan *plan)
+{
+    const char *name = plan->opts->dialect;
+    int known = !strcmp(name, lqi_dialect_lq.name), any = 0;
+
+    for (uint64_t i = 0; i < plan->count; i++)
+        any |= job_quantized(&plan->jobs[i]);
+    for (const lqi_dialect *const *d = lqi_dialects; *d; d++) {
+        struct json_t *config;
+        if (!(*d)->config || strcmp((*d)->name, name) ||
+            !((*d)->containers & 1u << plan->container))
+            continue;
+        known = 1;
+        if (!any || !holds_all(plan, *d))
+            continue;
+        config = (*d)->config(plan);
+        json_decref(config);
+        if (!config)
+            continue;
+        plan->foreign = *d;
+        return LQ_OK;
+    }
+    if (!known)
+        return lqi_fail(plan->error, LQ_ERR_NOTFOUND, NULL, "no dialect of this container has "
+                        "the name '%s'", name);
+    if (!any || !strcmp(name, lqi_dialect_lq.name))
+        return LQ_OK;
+    return lqi_fail(plan->error, LQ_ERR_UNSUPPORTED, NULL, "the dialect %s cannot hold every "
+                    "quantized weight of this model", name);
+}
+
 /* The one foreign dialect for all quantized weights, or NULL. */
 static const lqi_dialect *common_dialect(lqi_plan *plan)
 {
@@ -281,7 +325,12 @@ static const lqi_dialect *common_dialect(lqi_plan *plan)
 static lq_status assign_dialects(lqi_plan *plan)
 {
 #ifdef LQI_HAVE_JSON
-    plan->foreign = common_dialect(plan);
+    lq_status st = plan->opts->dialect ? asked_dialect(plan) : LQ_OK;
+
+    if (st)
+        return st;
+    if (!plan->opts->dialect)
+        plan->foreign = common_dialect(plan);
 #endif
     for (uint64_t i = 0; i < plan->count; i++) {
         lqi_job *job = &plan->jobs[i];

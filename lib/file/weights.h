@@ -12,6 +12,7 @@
  *   plan.c             decisions, names and dialects before anything is written
  *   output.c           a planned weight's planes into a writer's tensors
  *   encode_weight.c    one weight decoded and encoded in strips
+ *   recode.c           the same codes in another format's blocks
  *   attach.c           metadata, config.json and other files of the output
  *   hf_names.c  hf_gguf.c  hf_rope.c   names, row order and keys of HF Llama in GGUF
  *   tokenizer_gguf.c   tokenizer.json and tokenizer.model as GGUF keys
@@ -105,6 +106,10 @@ const lqi_part *lqi_weight_part(const lqi_weight *w, int plane);
 /* Refuse a loaded weight's impossible scales, see check_scales.c. */
 lq_status lqi_check_scales(const lq_checkpoint *cp, const lqi_weight *w, const lq_tensor *t,
                            lq_error *error);
+
+/* Add the other parts of a GGUF model that is split; the file is its first.  MISMATCH names
+ * the part. */
+lq_status lqi_gguf_join(const lq_ctx *ctx, lq_file *file, lq_error *error);
 
 /* A whole raw tensor in new memory (free with lqi_free; at least one byte). */
 lq_status lqi_tensor_bytes(const lq_ctx *ctx, const lq_file *file, uint64_t index,
@@ -219,6 +224,11 @@ lq_status lqi_mix_choose(lqi_plan *plan, uint64_t weight, const lq_weight *descr
                          lq_choice *choice, char *reason, size_t capacity);
 lq_status lqi_mix_missing(const lqi_plan *plan);
 uint32_t  lqi_mix_file_type(const lqi_plan *plan);
+
+/* recode.c: 1 if the codes of one spec are those of the other. */
+int lqi_recode_possible(const lq_spec *from, const lq_spec *to, const lq_shape *shape);
+/* Row of 'rows' to blocks of 'to'. */
+void lqi_recode_row(const lq_spec *to, const lq_rows *rows, uint64_t row, uint8_t *blocks);
 
 /* Encode or copy one planned weight. */
 lq_status lqi_job_run(lqi_plan *plan, lqi_job *job, uint64_t *done, double sums[2]);

@@ -217,7 +217,7 @@ class lq_convert_opts(Structure):
                 ("tail_spec", POINTER(lq_spec)), ("container", c_int32),
                 ("reserved", c_uint32), ("shard_bytes", c_uint64), ("choose", CHOOSE_FN),
                 ("importance", IMPORTANCE_FN), ("report", REPORT_FN), ("user", c_void_p),
-                ("progress", lq_progress), ("mix", c_char_p)]
+                ("progress", lq_progress), ("mix", c_char_p), ("dialect", c_char_p)]
 
 
 class lq_finding(Structure):

@@ -5,8 +5,8 @@ import subprocess
 
 from base import LQ, Case, main
 
-COMMANDS = ["formats", "inspect", "quantize", "dequantize", "compare", "verify", "estimate",
-            "bench", "completions", "manual", "help"]
+COMMANDS = ["formats", "inspect", "quantize", "convert", "dequantize", "compare", "verify",
+            "estimate", "bench", "completions", "manual", "help"]
 
 
 class Usage(Case):

@@ -98,11 +98,12 @@ int main(int argc, char **argv)
     char in[1024], out[1024];
     int rc;
 
-    if (argc != 3)
+    if (argc != 3 && argc != 4)
         return 2;
     snprintf(in, sizeof in, "%s/in.safetensors", argv[1]);
     snprintf(out, sizeof out, "%s/model.safetensors", argv[1]);
     lq_convert_opts_init(&o);
+    o.dialect = argc == 4 ? argv[3] : NULL;
     if (lq_ctx_create(NULL, &ctx, &error) || lq_spec_parse(argv[2], &o.spec, &error))
         return fail(argv[2], &error);
     rc = write_source(ctx, in, &error);

@@ -122,7 +122,7 @@ static void gptq_configs(void **state)
         { CONFIG("\"bits\": 4, \"group_size\": 64"), LQ_ERR_MISMATCH },
         { CONFIG("\"bits\": 4, \"group_size\": -1"), LQ_ERR_MISMATCH },
         { CONFIG("\"bits\": 4, \"checkpoint_format\": \"marlin\""), LQ_ERR_UNSUPPORTED },
-        { "{\"quant_method\": \"awq\"}", LQ_ERR_UNSUPPORTED },
+        { "{\"quant_method\": \"aqlm\"}", LQ_ERR_UNSUPPORTED },
         { "{\"quant_method\": 7}", LQ_ERR_CORRUPT },
         { "[]", LQ_ERR_CORRUPT },
         { "{\"quantization_config\": 3}", LQ_ERR_CORRUPT },
@@ -315,7 +315,7 @@ static void fp8(void **state)
     assert_int_equal(try("{\"quant_method\": \"fp8\", \"weight_block_size\": [8, 32]}", t, 2),
                      LQ_ERR_SHAPE);
     assert_int_equal(try("{\"quant_method\": \"gptq\", "
-                         "\"weight_scale_semantics\": \"inverse\"}", t, 2), LQ_ERR_UNSUPPORTED);
+                         "\"weight_scale_semantics\": \"inverse\"}", t, 2), LQ_ERR_NONFINITE);
     t[1].dtype = LQ_I32;
     assert_int_equal(try(method, t, 2), LQ_ERR_CORRUPT);
 }
@@ -377,13 +377,87 @@ static void scales(void **state)
     }
 }
 
+static void awq(void **state)
+{
+#define AWQ(more) "{\"quant_method\": \"awq\", \"group_size\": 32, \"bits\": 4" more "}"
+    static const struct {
+        const char *config;
+        lq_dtype    dtype;
+        uint64_t    words, scales;
+        size_t      count;
+        lq_status   status;
+    } cases[] = {
+        { AWQ(""), LQ_I32, 4, 32, 3, LQ_OK },
+        { AWQ(", \"version\": \"GEMM\""), LQ_I32, 4, 32, 3, LQ_OK },
+        { AWQ(", \"version\": \"marlin\""), LQ_I32, 4, 32, 3, LQ_ERR_UNSUPPORTED },
+        { AWQ(", \"version\": \"gemv_fast\""), LQ_I32, 4, 32, 3, LQ_ERR_CORRUPT },
+        { AWQ(", \"w_bit\": 3"), LQ_I32, 4, 32, 3, LQ_OK },
+        { "{\"quant_method\": \"awq\", \"bits\": 3}", LQ_I32, 4, 32, 3, LQ_ERR_ARG },
+        { "{\"quant_method\": \"awq\", \"group_size\": 0}", LQ_I32, 4, 32, 3, LQ_ERR_ARG },
+        { "{\"quant_method\": \"awq\", \"group_size\": 24}", LQ_I32, 4, 32, 3, LQ_ERR_SHAPE },
+        { AWQ(""), LQ_F32, 4, 32, 3, LQ_ERR_CORRUPT },
+        { AWQ(""), LQ_I32, 3, 32, 3, LQ_ERR_SHAPE },
+        { AWQ(""), LQ_I32, 4, 31, 3, LQ_ERR_SHAPE },
+        { AWQ(""), LQ_I32, 4, 32, 2, LQ_ERR_NOTFOUND },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        made t[] = {
+            { "l.qweight", cases[i].dtype, 2, { 32, 4 }, words },
+            { "l.qzeros", LQ_I32, 2, { 1, cases[i].words }, words },
+            { "l.scales", LQ_F16, 2, { 1, cases[i].scales }, ones },
+        };
+        lq_status st = try(cases[i].config, t, cases[i].count);
+        if (st != cases[i].status)
+            fail_msg("%zu: %s", i, lq_status_name(st));
+    }
+}
+
+static void packed(void **state)
+{
+    static const int64_t shapes[][2] = { { 16, 32 }, { 16, 31 }, { 16, 33 }, { 0, 32 }, { -1, 2 } };
+    static const struct {
+        const char *config;
+        size_t      shape;
+        uint64_t    words, groups, indices;
+        lq_status   status;
+    } cases[] = {
+        { CT("pack-quantized", "\"num_bits\": 4, \"group_size\": 16"), 0, 4, 2, 32, LQ_OK },
+        { NULL, 0, 4, 2, 32, LQ_OK },
+        { CT("pack-quantized", "\"num_bits\": 4"), 1, 4, 1, 31, LQ_OK },
+        { CT("pack-quantized", "\"num_bits\": 4"), 2, 4, 1, 33, LQ_ERR_MISMATCH },
+        { CT("pack-quantized", "\"num_bits\": 8"), 0, 4, 2, 32, LQ_ERR_MISMATCH },
+        { CT("pack-quantized", "\"num_bits\": 9"), 0, 4, 2, 32, LQ_ERR_ARG },
+        { CT("pack-quantized", "\"num_bits\": 4, \"group_size\": 8"), 0, 4, 2, 32,
+          LQ_ERR_MISMATCH },
+        { NULL, 0, 4, 0, 32, LQ_ERR_SHAPE }, { NULL, 3, 4, 2, 32, LQ_ERR_SHAPE },
+        { NULL, 4, 4, 2, 32, LQ_ERR_SHAPE }, { NULL, 0, 4, 2, 31, LQ_ERR_SHAPE },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        float many[64] = { 1 };
+        made t[] = {
+            { "l.weight_packed", LQ_I32, 2, { 16, cases[i].words }, words },
+            { "l.weight_scale", LQ_F32, 2, { 16, cases[i].groups }, many },
+            { "l.weight_shape", LQ_I64, 1, { 2 }, shapes[cases[i].shape] },
+            { "l.weight_g_idx", LQ_I32, 1, { cases[i].indices }, words },
+        };
+        lq_status st = try(cases[i].config, t, 4);
+        if (st != cases[i].status)
+            fail_msg("%zu: %s", i, lq_status_name(st));
+        assert_int_equal(try(cases[i].config, t, 2), st == LQ_ERR_ARG ? st : LQ_ERR_NOTFOUND);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gptq_configs), cmocka_unit_test(gptq_tensors),
         cmocka_unit_test(gptq_mislabelled), cmocka_unit_test(bnb), cmocka_unit_test(llm_int8),
         cmocka_unit_test(fp8), cmocka_unit_test(compressed_tensors),
-        cmocka_unit_test(scales),
+        cmocka_unit_test(scales), cmocka_unit_test(awq), cmocka_unit_test(packed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -21,7 +21,7 @@ def f32(x):
 
 
 class Safetensors:
-    SIZES = {'F32': 'f', 'F16': 'e', 'I32': 'i', 'I8': 'b', 'U8': 'B'}
+    SIZES = {'F32': 'f', 'F16': 'e', 'I32': 'i', 'I64': 'q', 'I8': 'b', 'U8': 'B'}
 
     def __init__(self, path):
         data = open(path, 'rb').read()
@@ -138,6 +138,83 @@ def read_gptq(st, name, config):
     return out
 
 
+# -- AWQ and packed compressed-tensors ---------------------------------------------------
+
+def read_awq(st, name, config):
+    base = name[:-len('.weight')]
+    assert config['bits'] == 4 and config['version'] == 'gemm' and config['zero_point'] is True
+    order = [0, 2, 4, 6, 1, 3, 5, 7]
+    cols, words = st.shape(base + '.qweight')
+    groups, rows = st.shape(base + '.scales')
+    size = cols if config['group_size'] == -1 else config['group_size']
+    assert rows == 8 * words and groups * size == cols
+    scales = st.values(base + '.scales')
+
+    def unpack(matrix, lines):
+        out = []
+        for i in range(lines):
+            line = [0] * rows
+            for w in range(words):
+                word = matrix[i * words + w] & 0xffffffff
+                for k in range(8):
+                    line[8 * w + order[k]] = word >> 4 * k & 15
+            out.append(line)
+        return out
+
+    codes, zeros = unpack(st.values(base + '.qweight'), cols), unpack(
+        st.values(base + '.qzeros'), groups)
+    return [f32((codes[c][r] - zeros[c // size][r]) * scales[c // size * rows + r])
+            for r in range(rows) for c in range(cols)]
+
+
+def read_packed(st, name, config):
+    group = config['config_groups']['group_0']['weights']
+    if config['format'] != 'pack-quantized':
+        return read_fp4(st, name, config['format'], group)
+    bits, (rows, cols) = group['num_bits'], st.values(name + '_shape')
+    assert config['format'] == 'pack-quantized' and group['type'] == 'int'
+    words = -(-cols * bits // 32)
+    assert st.shape(name + '_packed') == [rows, words]
+    packed, scale = st.values(name + '_packed'), st.values(name + '_scale')
+    groups = st.shape(name + '_scale')[1]
+    size = group['group_size'] or cols
+    half, zeros = 1 << bits - 1, None
+    if not group['symmetric']:
+        column = st.values(name + '_zero_point')
+        lines = st.shape(name + '_zero_point')[0]
+        zeros = [fields([column[w * groups + g] for w in range(lines)], bits, rows)
+                 for g in range(groups)]
+    out = []
+    for r in range(rows):
+        codes = fields(packed[r * words:(r + 1) * words], bits, cols)
+        for c in range(cols):
+            g = c // size
+            zero = zeros[g][r] if zeros else half
+            out.append(f32((codes[c] - zero) * scale[r * groups + g]))
+    return out
+
+
+E2M1 = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
+
+
+def read_fp4(st, name, form, group):
+    packed, (rows, half) = st.raw(name + '_packed'), st.shape(name + '_packed')
+    size = group['group_size']
+    assert form.endswith('-pack-quantized') and group['type'] == 'float' and size in (16, 32)
+    if form == 'nvfp4-pack-quantized':
+        divisor = st.values(name + '_global_scale')[0]
+        scales = [f32(s / divisor) for s in st.values(name + '_scale')]
+    else:
+        scales = [2.0 ** (e - 127) for e in st.raw(name + '_scale')]
+    out = []
+    for r in range(rows):
+        for c in range(2 * half):
+            code = packed[r * half + c // 2] >> 4 * (c % 2) & 15
+            v = -E2M1[code & 7] if code & 8 else E2M1[code]
+            out.append(f32(v * scales[(r * 2 * half + c) // size]))
+    return out
+
+
 # -- compressed-tensors and fp8 -------------------------------------------------------
 
 def read_plain(st, name, config):
@@ -198,6 +275,10 @@ def decode(st, name):
         return read_bnb4(st, name)
     if method == 'gptq':
         return read_gptq(st, name, config)
+    if method == 'awq':
+        return read_awq(st, name, config)
+    if method == 'compressed-tensors' and 'pack' in config['format']:
+        return read_packed(st, name, config)
     if method in ('compressed-tensors', 'fp8'):
         return read_plain(st, name, config)
     assert method is None
@@ -222,7 +303,7 @@ def check_llm_int8(st, name, want):
 
 def check(emit, spec):
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([emit, folder, spec], check=True)
+        subprocess.run([emit, folder] + spec.split(' '), check=True)
         st = Safetensors(os.path.join(folder, 'model.safetensors'))
         files = [f for f in os.listdir(folder) if f.endswith('.f32')]
         assert len(files) == 2
@@ -242,7 +323,10 @@ def check(emit, spec):
 
 SPECS = ['nf4:b64', 'nf4:b64:dq', 'fp4:b128', 'fp4:b32:dq', 'llm_int8', 'int4:g32:zp:f16',
          'int4:ch:f16', 'int8:ch', 'int8:g64', 'fp8_e4m3:ch', 'fp8_e4m3:t',
-         'fp8_e4m3:128x128', 'q8_0', 'int8:g32:zp']
+         'fp8_e4m3:128x128', 'q8_0', 'int8:g32:zp', 'int4:g32:zp:f16 awq', 'int4:g64:f16 awq',
+         'int4:g32:zp:f16 compressed-tensors', 'int3:g32:zp:f32 compressed-tensors',
+         'int6:ch:f16 compressed-tensors', 'mxfp4 compressed-tensors',
+         'nvfp4:gd compressed-tensors']
 
 if __name__ == '__main__':
     for text in sys.argv[2:] or SPECS:

@@ -15,7 +15,7 @@ static const struct { char letter; const char *type; } letters[] = {
     { '0', "q4_0" }, { '1', "q4_1" }, { '2', "q2_k" }, { '3', "q3_k" }, { '4', "q4_k" },
     { '5', "q5_k" }, { '6', "q6_k" }, { '8', "q8_0" }, { 'a', "iq2_xxs" }, { 'b', "iq2_xs" },
     { 'c', "iq2_s" }, { 'd', "iq3_xxs" }, { 'e', "iq3_s" }, { 'f', "iq4_xs" },
-    { 'g', "iq1_s" }, { 'm', "gguf_mxfp4" }, { 's', "q5_1" }, { 't', "q5_0" }, { 'u', "iq1_m" },
+    { 'g', "iq1_s" }, { 'm', "mxfp4_gguf" }, { 's', "q5_1" }, { 't', "q5_0" }, { 'u', "iq1_m" },
 };
 
 static const lqi_mix_model llama7b = { 32, 32, 0, 32, 0, 1, 0, 1 };
@@ -153,7 +153,7 @@ static void experts(void **state)
     lqi_mix_tensor t = { "blk.0.ffn_up_exps.weight", 3, 4096, 0, 32 };
 
     (void)state;
-    assert_string_equal("gguf_mxfp4", lqi_gguf_type_name(
+    assert_string_equal("mxfp4_gguf", lqi_gguf_type_name(
         lqi_mix_type(lqi_mix_find("mxfp4_moe"), &mixtral, &t, NULL, 0)));
     assert_null(lqi_mix_find("q4_k_xl"));
     assert_null(lqi_mix_find(""));

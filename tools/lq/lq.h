@@ -76,7 +76,7 @@ enum {
     OPT_EXCLUDE, OPT_IMATRIX, OPT_TAIL, OPT_NONFINITE, OPT_DRY_RUN, OPT_FORCE,
     OPT_REQUANTIZE, OPT_QUIET, OPT_VERBOSE, OPT_STRICT, OPT_TENSORS, OPT_TOLERANCE,
     OPT_PARAMS, OPT_CONTAINER, OPT_CONTEXT, OPT_BATCH, OPT_KV, OPT_LORA, OPT_TARGETS,
-    OPT_OPTIMIZER, OPT_RECOMPUTE, OPT_MEMORY, OPT_ROWS, OPT_COLS, OPT_N, OPT_REPEAT
+    OPT_OPTIMIZER, OPT_RECOMPUTE, OPT_MEMORY, OPT_ROWS, OPT_COLS, OPT_N, OPT_REPEAT, OPT_TO
 };
 
 typedef struct option_row {
@@ -237,6 +237,7 @@ int print_text(tool *t, const char *key, const textbuf *content);
 int cmd_formats(tool *t, const args *a);
 int cmd_inspect(tool *t, const args *a);
 int cmd_quantize(tool *t, const args *a);
+int cmd_convert(tool *t, const args *a);
 int cmd_dequantize(tool *t, const args *a);
 int cmd_compare(tool *t, const args *a);
 int cmd_verify(tool *t, const args *a);

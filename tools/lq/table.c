@@ -65,6 +65,14 @@ static const option_row dequantize_options[] = {
     COMMON
 };
 
+static const option_row convert_options[] = {
+    { OPT_TO, "to", 0, "DIALECT|SPEC", NULL,
+      "gptq, awq, compressed-tensors, bitsandbytes, fp8, lq; or the format to change to" },
+    OUTPUT,
+    CPU,
+    COMMON
+};
+
 static const option_row compare_options[] = {
     { OPT_TOLERANCE, "tolerance", 0, "E", NULL,
       "largest relative RMSE of a weight that counts as equal (default: 0)" },
@@ -132,6 +140,13 @@ const command commands[] = {
       "before any work. OUT appears when it is complete, or not at all; an interrupt leaves "
       "nothing behind.",
       NULL, quantize_options, cmd_quantize },
+    { "convert", "IN OUT --to DIALECT|SPEC", 2, 2, "write a quantized model in another form",
+      "With a dialect every weight keeps its codes and scales and is only packed as others "
+      "expect it; what the dialect cannot say is refused. With a SPEC quantized weights "
+      "change their format: by the same codes where both have them (int4:g32:f16 and q4_0, "
+      "int4:g32:zp:f16 and q4_1, mxfp4 and mxfp4_gguf), else decoded and encoded again. What "
+      "happened to a weight is listed, with the error that was added (--verbose: all).",
+      NULL, convert_options, cmd_convert },
     { "dequantize", "IN OUT", 2, 2, "decode a model to floating point",
       "Every quantized weight of IN becomes plain numbers in OUT, whose extension chooses "
       "the container as for quantize.",

@@ -7,7 +7,8 @@
  *                   (per channel), [out, in / N] (groups), [out / R, in / C] (blocks)
  *
  * the formats "int-quantized" and "float-quantized".  L.weight_zero_point may be there
- * when it is all zero.  Formats that pack several codes into a word are not known yet.
+ * when it is all zero.  MXFP8 has U8 scales (E8M0) of 32 columns.  What packs several codes
+ * into a word is in packed.c.
  */
 #include <stdio.h>
 
@@ -37,7 +38,7 @@ static json_t *only_group(const lqi_scan *scan)
 static int format_known(const char *format)
 {
     static const char *const known[] = {
-        "int-quantized", "float-quantized", "naive-quantized", "dense"
+        "int-quantized", "float-quantized", "naive-quantized", "mxfp8-quantized", "dense"
     };
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -117,11 +118,32 @@ static lq_status block_of(lqi_scan *scan, model *m, const lqi_entry *s)
     return LQ_OK;
 }
 
+/* Powers of two beside E4M3 numbers. */
+static int is_mx(const lqi_scan *scan, const model *m)
+{
+    lq_dtype dtype = lqi_scan_entry(scan, m->scale)->dtype;
+
+    return lqi_scan_entry(scan, m->codes)->dtype == LQ_F8_E4M3 &&
+           (dtype == LQ_U8 || dtype == LQ_E8M0);
+}
+
+static lq_status mx_group(lqi_scan *scan, model *m, const lqi_entry *s)
+{
+    if (s->n_dims != 2 || s->dims[0] != m->rows || s->dims[1] != lqi_div_up(m->cols, 32))
+        return lqi_scan_fail(scan, m->scale, LQ_ERR_SHAPE, "not a scale for every 32 columns");
+    snprintf(m->group, sizeof m->group, "g32");
+    return LQ_OK;
+}
+
 static lq_status find_group(lqi_scan *scan, model *m)
 {
     const lqi_entry *s = lqi_scan_entry(scan, m->scale);
     uint64_t n = s->n_dims ? s->dims[0] : 1, groups = s->n_dims == 2 ? s->dims[1] : 1;
 
+    if (is_mx(scan, m)) {
+        m->number = "mxfp8_e4m3";
+        return mx_group(scan, m, s);
+    }
     if (s->dtype != LQ_F32 && s->dtype != LQ_F16 && s->dtype != LQ_BF16)
         return lqi_scan_fail(scan, m->scale, LQ_ERR_CORRUPT, "scales are not floats");
     if (s->n_dims > 2)
@@ -182,13 +204,14 @@ static lq_status build(lqi_scan *scan, const model *m)
         return st;
     lqi_scan_part(scan, w, LQ_PLANE_CODES, m->codes);
     lqi_scan_part(scan, w, LQ_PLANE_SCALES, m->scale);
-    w->magnitudes = m->number[0] == 'f';
+    w->magnitudes = m->number[0] != 'i';
     w->n_dims = 2;
     memcpy(w->dims, e->dims, sizeof w->dims);
     st = check_zero_point(scan, m, w);
     if (st)
         return st;
-    snprintf(spec, sizeof spec, "%s:%s:%s", m->number, m->group, lq_dtype_name(s->dtype));
+    snprintf(spec, sizeof spec, "%s:%s:%s", m->number, m->group,
+             s->dtype == LQ_U8 ? "e8m0" : lq_dtype_name(s->dtype));
     return lqi_scan_finish(scan, w, spec);
 }
 

@@ -37,6 +37,7 @@ struct lqi_dialect {
     const char *name;
     uint32_t    containers;      /* bits 1 << lq_container it can be written to */
     int         takes_rest;      /* scans last: whatever nobody has claimed */
+    int         asked;           /* written only where the caller names it */
     lq_status (*scan)(lqi_scan *scan);
     lq_status (*left)(lqi_scan *scan, uint64_t index);                  /* or NULL */
     /* Fill the planes of weights whose arrays are not planes (LQI_PART_ARRAY). */
@@ -101,7 +102,7 @@ const char *lqi_scan_name(lqi_scan *scan, const char *base, size_t base_bytes,
 extern const lqi_dialect lqi_dialect_plain, lqi_dialect_gguf, lqi_dialect_lq;
 #ifdef LQI_HAVE_JSON
 extern const lqi_dialect lqi_dialect_bitsandbytes, lqi_dialect_gptq,
-    lqi_dialect_compressed_tensors, lqi_dialect_fp8;
+    lqi_dialect_compressed_tensors, lqi_dialect_fp8, lqi_dialect_awq, lqi_dialect_packed;
 #endif
 
 #define LQI_IN_SAFETENSORS (1u << LQ_CONTAINER_SAFETENSORS | 1u << LQ_CONTAINER_DIRECTORY)

@@ -7,20 +7,28 @@
  *
  * with R x C from the config's 'weight_block_size', 128 x 128 without.  The value is
  * code * weight_scale_inv: the name is historical.  GPTQModel stores reciprocals under
- * the same name and says so ("weight_scale_semantics"): refused.
+ * the same name and says so ("weight_scale_semantics": "inverse"), for a tensor [1], rows
+ * [out] or blocks: read as 1 / scale in f32, so that a value is within one rounding of its
+ * code / scale.
  */
 #include <stdio.h>
 
+#include "lib/core/core.h"
 #include "lib/file/dialect/json.h"
+
+enum { RECIPROCALS = LQI_PART_ARRAY };
+
+static int is_inverse(const lqi_scan *scan)
+{
+    const char *semantics = lqi_json_text(scan->quant, "weight_scale_semantics");
+
+    return semantics && !strcmp(semantics, "inverse");
+}
 
 static lq_status block_size(lqi_scan *scan, uint64_t index, uint64_t block[2])
 {
     json_t *size = json_object_get(scan->quant, "weight_block_size");
-    const char *semantics = lqi_json_text(scan->quant, "weight_scale_semantics");
 
-    if (semantics && !strcmp(semantics, "inverse"))
-        return lqi_scan_fail(scan, index, LQ_ERR_UNSUPPORTED,
-                             "the config says its scales are reciprocals");
     block[0] = block[1] = 128;
     if (!size || json_is_null(size))
         return LQ_OK;
@@ -49,9 +57,27 @@ static lq_status check_scale(lqi_scan *scan, uint64_t scale, const lqi_entry *co
     return LQ_OK;
 }
 
+/* One scale for the tensor, or one for each row: "t", "ch"; 0 for neither. */
+static int simple_group(const lqi_entry *s, const lqi_entry *codes, char group[48])
+{
+    uint64_t count = 1;
+
+    for (uint32_t i = 0; i < s->n_dims && i < 2; i++)
+        if (!lqi_mul(count, s->dims[i], &count))
+            return 0;
+    if (s->n_dims > 2 || lq_dtype_bytes(s->dtype) == 0 ||
+        (s->dtype != LQ_F32 && s->dtype != LQ_F16 && s->dtype != LQ_BF16))
+        return 0;
+    if (count == 1)
+        strcpy(group, "t");
+    else if (count == codes->dims[0] && s->dims[0] == count)
+        strcpy(group, "ch");
+    return *group != 0;
+}
+
 static lq_status take(lqi_scan *scan, uint64_t scale, size_t base)
 {
-    char spec[LQ_SPEC_TEXT];
+    char spec[LQ_SPEC_TEXT], group[48] = "";
     const lqi_entry *e;
     uint64_t codes, block[2];
     lqi_weight *w;
@@ -67,19 +93,43 @@ static lq_status take(lqi_scan *scan, uint64_t scale, size_t base)
                              "has a 'weight_scale_inv', but is not F8_E4M3");
     if (e->n_dims != 2)
         return lqi_scan_fail(scan, codes, LQ_ERR_SHAPE, "not a matrix");
-    st = check_scale(scan, scale, e, block);
+    if (!is_inverse(scan) || !simple_group(lqi_scan_entry(scan, scale), e, group))
+        st = check_scale(scan, scale, e, block);
+    if (!*group)
+        snprintf(group, sizeof group, "%llux%llu", (unsigned long long)block[0],
+                 (unsigned long long)block[1]);
     if (!st)
         st = lqi_scan_add(scan, &lqi_dialect_fp8, e->name, strlen(e->name), 2, &w);
     if (st)
         return st;
     lqi_scan_part(scan, w, LQ_PLANE_CODES, codes);
-    lqi_scan_part(scan, w, LQ_PLANE_SCALES, scale);
+    lqi_scan_part(scan, w, is_inverse(scan) ? RECIPROCALS : LQ_PLANE_SCALES, scale);
     w->magnitudes = 1;
     w->n_dims = 2;
     memcpy(w->dims, e->dims, sizeof w->dims);
-    snprintf(spec, sizeof spec, "fp8_e4m3:%llux%llu:%s", (unsigned long long)block[0],
-             (unsigned long long)block[1], lq_dtype_name(lqi_scan_entry(scan, scale)->dtype));
+    snprintf(spec, sizeof spec, "fp8_e4m3:%s:%s", group, is_inverse(scan) ? "f32"
+             : lq_dtype_name(lqi_scan_entry(scan, scale)->dtype));
+    w->variant = (uint32_t)lqi_scan_entry(scan, scale)->dtype;
     return lqi_scan_finish(scan, w, spec);
+}
+
+/* Codes as they are, scales turned over. */
+static lq_status import(const lq_checkpoint *cp, const lqi_weight *w,
+                        void *const plane[LQ_PLANES], lq_error *error)
+{
+    const lqi_part *codes = lqi_weight_part(w, LQ_PLANE_CODES);
+    const lqi_part *part = lqi_weight_part(w, RECIPROCALS);
+    uint64_t n = part->bytes / lq_dtype_bytes((lq_dtype)w->variant);
+    void *memory = NULL;
+    lq_status st = lqi_part_read(cp, codes, 0, plane[LQ_PLANE_CODES], codes->bytes, error);
+
+    if (!st)
+        st = lqi_tensor_bytes(cp->ctx, cp->file, part->tensor, &memory, error);
+    for (uint64_t i = 0; i < n && !st; i++)
+        lqi_scale_store(LQ_F32, 1 / lqi_scale_load((lq_dtype)w->variant, memory, i),
+                        plane[LQ_PLANE_SCALES], i);
+    lqi_free(lqi_ctx_allocator(cp->ctx), memory);
+    return st;
 }
 
 static lq_status scan(lqi_scan *scan)
@@ -132,6 +182,7 @@ const lqi_dialect lqi_dialect_fp8 = {
     .name = "fp8",
     .containers = LQI_IN_SAFETENSORS,
     .scan = scan,
+    .import = import,
     .can_hold = can_hold,
     .declare = declare,
     .config = config,

@@ -281,7 +281,7 @@ static lq_status take(lqi_scan *scan, uint64_t anchor, size_t base)
 
 static lq_status scan(lqi_scan *scan)
 {
-    return lqi_scan_each(scan, ".qweight", take);
+    return strcmp(scan->method, "awq") ? lqi_scan_each(scan, ".qweight", take) : LQ_OK;
 }
 
 static lq_status left(lqi_scan *scan, uint64_t index)

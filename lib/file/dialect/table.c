@@ -12,6 +12,8 @@ const lqi_dialect *const lqi_dialects[] = {
 #ifdef LQI_HAVE_JSON
     &lqi_dialect_bitsandbytes,
     &lqi_dialect_gptq,
+    &lqi_dialect_awq,
+    &lqi_dialect_packed,
     &lqi_dialect_compressed_tensors,
     &lqi_dialect_fp8,
 #endif
@@ -23,7 +25,7 @@ const lqi_dialect *lqi_dialect_for(const lqi_out *out, lq_container container, i
 {
     for (const lqi_dialect *const *d = lqi_dialects; *d; d++)
         if (((*d)->containers & 1u << container) && (foreign || !(*d)->config) &&
-            (*d)->can_hold(out))
+            !(*d)->asked && (*d)->can_hold(out))
             return *d;
     return NULL;
 }
