@@ -290,8 +290,8 @@ typedef struct lq_choice {
     size_t      struct_size;
     int32_t     action;
     int32_t     tail;
-    lq_spec     spec;
     const char *reason;
+    lq_spec     spec;          /* last: it may grow */
 } lq_choice;
 
 /* The default rule: 2-D weights of linear layers are encoded to 'spec'; norms, biases
@@ -315,7 +315,7 @@ typedef struct lq_convert_report {
 
 typedef struct lq_convert_opts {
     size_t      struct_size;
-    lq_spec     spec;          /* target */
+    const lq_spec *spec;       /* target; NULL only with 'mix' */
     int32_t     nonfinite;     /* LQ_NONFINITE_... */
     int32_t     tail;          /* LQ_TAIL_... */
     int32_t     replace;       /* 1: an existing output may be replaced */
@@ -324,7 +324,7 @@ typedef struct lq_convert_opts {
     int32_t     dequantize;    /* 1: decode every quantized weight to 'spec' (a float) */
     const lq_spec *tail_spec;
     lq_container container;    /* 0: from the output path's extension */
-    uint32_t    reserved;
+    int32_t     search;        /* LQ_SEARCH_... */
     uint64_t    shard_bytes;
     /* Override of the default rule: 'choice' comes filled with it. */
     lq_status (*choose)(void *user, const lq_weight *weight, lq_choice *choice);
@@ -333,7 +333,7 @@ typedef struct lq_convert_opts {
     void      (*report)(void *user, const lq_convert_report *report);
     void       *user;
     lq_progress progress;
-    const char *mix;           /* GGUF: a mix, see lq_mix_name(); 'spec' may be all zero */
+    const char *mix;           /* GGUF: a mix, see lq_mix_name(), instead of 'spec' */
     const char *dialect;       /* safetensors: write "gptq", "awq", "compressed-tensors",
                                   "bitsandbytes", "fp8" or "lq", LQ_ERR_UNSUPPORTED where it
                                   cannot hold a weight; NULL: the one that fits */

@@ -61,7 +61,7 @@ static lq_status copy_keys(lqi_plan *plan, lq_writer *writer)
 static lq_status gguf_numbers(lqi_plan *plan, lq_writer *writer)
 {
     uint32_t version = 2, type = plan->mix ? lqi_mix_file_type(plan)
-                                       : lqi_gguf_file_type(plan->opts->spec.format);
+                                       : lqi_gguf_file_type(plan->opts->spec->format);
     lq_status st = lq_writer_meta(writer, "general.quantization_version", LQ_META_U32, 0,
                                   &version, 1);
 

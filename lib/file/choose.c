@@ -19,7 +19,6 @@ void lq_convert_opts_init(lq_convert_opts *opts)
         return;
     memset(opts, 0, sizeof *opts);
     opts->struct_size = sizeof *opts;
-    lq_spec_init(&opts->spec);
 }
 
 /* -------------------------------------------------------------------- names */

@@ -34,9 +34,9 @@ static int same_file(const char *a, const char *b)
 }
 
 /* A mix names the spec of most tensors. */
-static lq_status mix_spec(lq_convert_opts *o, lq_error *error)
+static lq_status mix_spec(const lq_convert_opts *o, lq_spec *target, lq_error *error)
 {
-    lq_status st = lq_mix_spec(o->mix, &o->spec);
+    lq_status st = lq_mix_spec(o->mix, target);
 
     if (st == LQ_ERR_NOTFOUND)
         return lqi_fail(error, st, NULL, "no mix has the name '%s'", o->mix);
@@ -47,32 +47,36 @@ static lq_status mix_spec(lq_convert_opts *o, lq_error *error)
                          : LQ_OK;
 }
 
-static lq_status check_opts(lq_convert_opts *o, lq_spec *tail, lq_error *error)
-{
-    lq_status st = o->mix ? mix_spec(o, error) : LQ_OK;
-    lq_spec given = o->spec;
+/* The copies of the caller's specs that the options point to from here on. */
+typedef struct targets {
+    lq_spec main, tail;
+} targets;
 
-    if (st)
+static lq_status check_opts(lq_convert_opts *o, targets *t, lq_error *error)
+{
+    lq_status st = LQ_ERR_ARG;
+
+    if (o->mix && (st = mix_spec(o, &t->main, error)))
         return st;
-    lq_spec_init(&o->spec);
-    if (!given.struct_size)
-        given.struct_size = sizeof given;
-    st = lqi_opts_read(&o->spec, sizeof o->spec, &given);
+    if (!o->mix && o->spec)
+        st = lqi_opts_read(&t->main, sizeof t->main, o->spec);
+    o->spec = &t->main;
     if (!st)
-        st = lq_spec_complete(&o->spec, error);
+        st = lq_spec_complete(&t->main, error);
     if (!st && o->tail_spec) {
-        st = lqi_opts_read(tail, sizeof *tail, o->tail_spec);
+        st = lqi_opts_read(&t->tail, sizeof t->tail, o->tail_spec);
         if (!st)
-            st = lq_spec_complete(tail, error);
-        o->tail_spec = tail;
+            st = lq_spec_complete(&t->tail, error);
+        o->tail_spec = &t->tail;
     }
     if (st)
         return lqi_fail(error, st, NULL, "the target's spec: %s", lq_status_text(st));
     if (o->nonfinite < LQ_NONFINITE_ERROR || o->nonfinite > LQ_NONFINITE_PROPAGATE ||
-        o->tail < LQ_TAIL_ERROR || o->tail > LQ_TAIL_SPEC || o->reserved ||
+        o->tail < LQ_TAIL_ERROR || o->tail > LQ_TAIL_SPEC || o->search < 0 ||
+        o->search > LQ_SEARCH_BEST ||
         (o->container && !lq_container_name(o->container)))
         return lqi_fail(error, LQ_ERR_ARG, NULL, "an option is out of range");
-    if (o->dequantize && !lqi_spec_plain(&o->spec))
+    if (o->dequantize && !lqi_spec_plain(o->spec))
         return lqi_fail(error, LQ_ERR_ARG, NULL, "dequantizing needs f32, f16 or bf16");
     return LQ_OK;
 }
@@ -204,13 +208,13 @@ static lq_status convert(const lq_ctx *ctx, const char *in, const char *out,
                          const lq_convert_opts *opts, lq_error *error)
 {
     lqi_plan plan = { .ctx = ctx, .in = in, .out = out, .error = error };
-    lq_spec tail = LQ_SPEC_INIT;
+    targets t = { LQ_SPEC_INIT, LQ_SPEC_INIT };
     lq_convert_opts o;
     lq_status st = lqi_opts_read(&o, sizeof o, opts);
 
     if (st)
         return lqi_fail(error, st, NULL, "the options struct is not usable");
-    st = check_opts(&o, &tail, error);
+    st = check_opts(&o, &t, error);
     if (st)
         return st;
     if (same_file(in, out))

@@ -317,6 +317,7 @@ static lq_status prepare(run *r)
 
     lq_encode_opts_init(&r->encode);
     r->encode.nonfinite = o->nonfinite;
+    r->encode.search = o->search;
     lqi_weight_describe(r->w, &description);
     if (o->importance)
         r->importance = o->importance(o->user, &description);

@@ -349,7 +349,7 @@ static lq_status assign_dialects(lqi_plan *plan)
 
 lq_status lqi_plan_make(lqi_plan *plan)
 {
-    lqi_choose rule = { plan->container, &plan->opts->spec, is_tied(plan->cp) };
+    lqi_choose rule = { plan->container, plan->opts->spec, is_tied(plan->cp) };
     uint64_t n = plan->cp->count, bytes;
     lq_status st = LQ_OK;
 

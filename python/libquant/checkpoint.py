@@ -215,7 +215,7 @@ def convert(source, target, spec, nonfinite="error", tail="error", tail_spec=Non
     if nonfinite not in NONFINITE or tail not in TAIL:
         raise ValueError(f"nonfinite '{nonfinite}' or tail '{tail}' is unknown")
     spec, reports = as_spec(spec), []
-    ctypes.memmove(byref(opts.spec), byref(spec.raw), ctypes.sizeof(spec.raw))
+    opts.spec = ctypes.pointer(spec.raw)
     opts.nonfinite, opts.tail, opts.replace = NONFINITE[nonfinite], TAIL[tail], bool(replace)
     opts.dry_run, opts.allow_requantize = bool(dry_run), bool(allow_requantize)
     opts.dequantize, opts.container = bool(dequantize), container

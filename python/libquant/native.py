@@ -194,7 +194,7 @@ class lq_weight(Structure):
 
 class lq_choice(Structure):
     _fields_ = [("struct_size", c_size_t), ("action", c_int32), ("tail", c_int32),
-                ("spec", lq_spec), ("reason", c_char_p)]
+                ("reason", c_char_p), ("spec", lq_spec)]
 
 
 class lq_convert_report(Structure):
@@ -211,11 +211,11 @@ REPORT_FN = CFUNCTYPE(None, c_void_p, POINTER(lq_convert_report))
 
 
 class lq_convert_opts(Structure):
-    _fields_ = [("struct_size", c_size_t), ("spec", lq_spec), ("nonfinite", c_int32),
+    _fields_ = [("struct_size", c_size_t), ("spec", POINTER(lq_spec)), ("nonfinite", c_int32),
                 ("tail", c_int32), ("replace", c_int32), ("dry_run", c_int32),
                 ("allow_requantize", c_int32), ("dequantize", c_int32),
                 ("tail_spec", POINTER(lq_spec)), ("container", c_int32),
-                ("reserved", c_uint32), ("shard_bytes", c_uint64), ("choose", CHOOSE_FN),
+                ("search", c_int32), ("shard_bytes", c_uint64), ("choose", CHOOSE_FN),
                 ("importance", IMPORTANCE_FN), ("report", REPORT_FN), ("user", c_void_p),
                 ("progress", lq_progress), ("mix", c_char_p), ("dialect", c_char_p)]
 

@@ -32,12 +32,13 @@ class EncodeOptions:
     """lq_encode_opts with the arrays it points to."""
 
     def __init__(self, shape, nonfinite="error", importance=None, offset=None,
-                 progress=None):
+                 progress=None, best=False):
         self.raw = native.lq_encode_opts()
         lib.lq_encode_opts_init(byref(self.raw))
         if nonfinite not in NONFINITE:
             raise ValueError(f"nonfinite: '{nonfinite}' is none of {sorted(NONFINITE)}")
         self.raw.nonfinite = NONFINITE[nonfinite]
+        self.raw.search = int(bool(best))
         self._keep = []
         if importance is not None:
             a = float_array(importance, "importance", shape.outer * shape.cols)

@@ -94,6 +94,7 @@ int main(int argc, char **argv)
 {
     lq_error error = LQ_ERROR_INIT;
     lq_convert_opts o;
+    lq_spec spec = LQ_SPEC_INIT;
     lq_ctx *ctx = NULL;
     char in[1024], out[1024];
     int rc;
@@ -103,8 +104,9 @@ int main(int argc, char **argv)
     snprintf(in, sizeof in, "%s/in.safetensors", argv[1]);
     snprintf(out, sizeof out, "%s/model.safetensors", argv[1]);
     lq_convert_opts_init(&o);
+    o.spec = &spec;
     o.dialect = argc == 4 ? argv[3] : NULL;
-    if (lq_ctx_create(NULL, &ctx, &error) || lq_spec_parse(argv[2], &o.spec, &error))
+    if (lq_ctx_create(NULL, &ctx, &error) || lq_spec_parse(argv[2], &spec, &error))
         return fail(argv[2], &error);
     rc = write_source(ctx, in, &error);
     if (!rc && lq_convert(ctx, in, out, &o, &error))

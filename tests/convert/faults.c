@@ -171,7 +171,7 @@ static void refusals(void **state)
     o.dequantize = 1;
     assert_int_equal(lq_convert(ctx, in, out, &o, &error), LQ_ERR_ARG);
     lq_convert_opts_init(&o);
-    o.spec = f16;
+    o.spec = &f16;
     o.dequantize = 1;
     o.replace = 1;
     assert_int_equal(lq_convert(ctx, in, out, &o, &error), LQ_OK);
@@ -219,7 +219,7 @@ static void reports(void **state)
         totals sum = { 0 }, dry = { 0 };
         double sq = 0, err = 0;
         lq_convert_opts_init(&o);
-        o.spec = spec;
+        o.spec = &spec;
         o.replace = 1;
         o.report = add;
         o.user = &sum;
@@ -311,7 +311,7 @@ static void config(void **state)
     strcpy(out, folder_path(&f, "one.safetensors"));
     assert_int_equal(lq_convert(ctx, in, out, &o, NULL), LQ_OK);
     lq_convert_opts_init(&o);
-    o.spec = f32;
+    o.spec = &f32;
     o.dequantize = 1;
     strcpy(in, out);
     strcpy(out, folder_path(&f, "back"));

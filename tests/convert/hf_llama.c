@@ -58,7 +58,8 @@ static lq_checkpoint *convert(const lq_ctx *ctx, const folder *f, const char *sp
 
     strcpy(in, folder_path(f, "model"));
     lq_convert_opts_init(&o);
-    o.spec = test_spec(spec);
+    lq_spec target = test_spec(spec);
+    o.spec = &target;
     o.tail = LQ_TAIL_FALLBACK;
     o.replace = 1;
     if (lq_convert(ctx, in, folder_path(f, "model.gguf"), &o, &error) != LQ_OK)
@@ -259,7 +260,8 @@ static void damaged_tokenizer(void **state)
         lq_status st;
         folder_put(&f, "model/tokenizer.model", model, n);
         lq_convert_opts_init(&o);
-        o.spec = test_spec("f32");
+        lq_spec f32 = test_spec("f32");
+        o.spec = &f32;
         o.replace = 1;
         st = lq_convert(*state, in, folder_path(&f, "m.gguf"), &o, NULL);
         assert_true(st == LQ_OK || st == LQ_ERR_CORRUPT);

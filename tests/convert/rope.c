@@ -31,7 +31,8 @@ static lq_status convert(const folder *f, const lq_ctx *ctx, const char *config,
     strcpy(in, folder_path(f, "model"));
     made_write(ctx, in, LQ_CONTAINER_DIRECTORY, config, tensors, COUNT(tensors));
     lq_convert_opts_init(&o);
-    o.spec = test_spec("f16");
+    lq_spec f16 = test_spec("f16");
+    o.spec = &f16;
     st = lq_convert(ctx, in, folder_path(f, "model.gguf"), &o, &error);
     if (!st)
         *cp = open_checkpoint(ctx, folder_path(f, "model.gguf"));

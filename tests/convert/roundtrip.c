@@ -271,7 +271,7 @@ static void mixed(void **state)
     strcpy(in, folder_path(&f, "in.safetensors"));
     made_write(ctx, in, LQ_CONTAINER_SAFETENSORS, NULL, sources, COUNT(sources));
     lq_convert_opts_init(&o);
-    o.spec = spec;
+    o.spec = &spec;
     o.choose = mix;
     o.user = &other;
     if (lq_convert(ctx, in, folder_path(&f, "out"), &o, &error) != LQ_OK)
@@ -350,7 +350,8 @@ static void act_order(void **state)
     strcpy(in, folder_path(&f, "in.safetensors"));
     made_write(ctx, in, LQ_CONTAINER_SAFETENSORS, config, t, COUNT(t));
     lq_convert_opts_init(&o);
-    o.spec = test_spec("f16");
+    lq_spec f16 = test_spec("f16");
+    o.spec = &f16;
     o.choose = keep_all;
     if (lq_convert(ctx, in, folder_path(&f, "out.safetensors"), &o, &error) != LQ_OK)
         fail_msg("%s", error.message);

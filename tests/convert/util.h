@@ -147,7 +147,7 @@ static inline lq_convert_opts convert_opts(lq_spec *spec)
     lq_convert_opts o;
 
     lq_convert_opts_init(&o);
-    o.spec = *spec;
+    o.spec = spec;
     o.choose = choose_all;
     o.user = spec;
     return o;

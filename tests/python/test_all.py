@@ -153,10 +153,11 @@ class Tensors(unittest.TestCase):
             cols = max(f.block_len, self.cols)
             x = gaussian(self.rows * cols)
             with self.subTest(f.name):
-                tensor = lq.Tensor.encode(x, f.default_spec, (self.rows, cols))
+                tensor = lq.Tensor.encode(x, f.default_spec, (self.rows, cols),
+                                          importance=array("f", [1.0]) * cols)
                 tensor.check()
                 self.assertEqual(tensor.shape, (1, self.rows, cols))
-                self.assertLess(relative_rmse(tensor.decode(), x), 0.15)
+                self.assertLess(relative_rmse(tensor.decode(), x), 0.15 if f.bits / f.unit > 3.5 else 0.8)
                 self.assertEqual(str(tensor.spec), str(lq.Spec(f.default_spec)))
 
     def test_rows(self):

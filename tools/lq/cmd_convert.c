@@ -43,7 +43,7 @@ static lq_status change(void *user, const lq_weight *w, lq_choice *choice)
         return LQ_OK;
     }
     choice->action = LQ_ENCODE;
-    choice->spec = c->opts.spec;
+    choice->spec = *c->opts.spec;
     choice->reason = "";
     return LQ_OK;
 }

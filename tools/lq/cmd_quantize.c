@@ -65,11 +65,13 @@ static int options(conversion *c)
     lq_error error = LQ_ERROR_INIT;
     const char *imatrix = args_value(c->a, OPT_IMATRIX);
 
-    int code = rules_open(c->t, c->a, &c->opts.spec, &c->rules);
+    int code = rules_open(c->t, c->a, c->opts.spec, &c->rules);
     if (!code)
         code = tail_option(c);
     if (!code)
         code = args_word(c->t, c->a, OPT_NONFINITE, LQ_NONFINITE_ERROR, &c->opts.nonfinite);
+    if (!code)
+        code = args_word(c->t, c->a, OPT_SEARCH, LQ_SEARCH_EXACT, &c->opts.search);
     if (code)
         return code;
     c->opts.allow_requantize = args_has(c->a, OPT_REQUANTIZE);
@@ -125,7 +127,7 @@ static int plan_weight(conversion *c, const lq_weight *w, coverage *cover)
     const rule *first = NULL;
     uint64_t count = 0;
 
-    lq_status status = lq_choose_default(w, &c->opts.spec, c->opts.container, &choice);
+    lq_status status = lq_choose_default(w, c->opts.spec, c->opts.container, &choice);
     if (status != LQ_OK)
         return fail_status(c->t, status, "%s: %s", w->name, lq_status_text(status));
     const rule *second = rules_apply(&c->rules, w, &choice, &first);

@@ -20,7 +20,8 @@ int conversion_begin(conversion *c, tool *t, const args *a, const lq_spec *spec)
     if (c->quiet && c->verbose)
         return fail_usage(t, "--quiet and --verbose contradict each other");
     lq_convert_opts_init(&c->opts);
-    c->opts.spec = *spec;
+    c->spec = *spec;
+    c->opts.spec = &c->spec;
     c->opts.container = container_of(a->positional[1]);
     c->opts.replace = args_has(a, OPT_FORCE);
     c->opts.dry_run = args_has(a, OPT_DRY_RUN);

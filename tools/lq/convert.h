@@ -20,6 +20,7 @@ typedef struct conversion {
     const args     *a;
     lq_ctx         *ctx;
     lq_convert_opts opts;
+    lq_spec spec;                   /* of opts */
     lq_spec         tail_spec;
     rules           rules;      /* empty for dequantize */
     lq_imatrix     *imatrix;

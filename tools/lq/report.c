@@ -22,7 +22,7 @@ void report_head(conversion *c)
     doc_begin(&c->j, &c->t->out);
     if (!c->t->json)
         return;
-    lq_spec_print(&c->opts.spec, spec, sizeof spec);
+    lq_spec_print(c->opts.spec, spec, sizeof spec);
     doc_object(&c->j, NULL);
     doc_string(&c->j, "status", "LQ_OK");
     doc_string(&c->j, "in", c->a->positional[0]);

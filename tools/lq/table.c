@@ -51,6 +51,8 @@ static const option_row quantize_options[] = {
       "for .gguf, error elsewhere)" },
     { OPT_NONFINITE, "nonfinite", 0, "error|clamp|zero|propagate",
       "error|clamp|zero|propagate", "what to do with NaN and infinity (default: error)" },
+    { OPT_SEARCH, "search", 0, "exact|best", "exact|best",
+      "the reference's bytes, or a slower search with lower error (default: exact)" },
     { OPT_REQUANTIZE, "allow-requantize", 0, NULL, NULL,
       "accept an input that is quantized already" },
     OUTPUT,
