@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -69,8 +70,8 @@ def all_specs(o):
     """Every format that needs nothing but its name."""
     specs = []
     for f in json.loads(run(o.lq, "formats", "--json"))["formats"]:
-        if f["name"] == "codebook":
-            continue  # its table is the caller's
+        if f["name"] == "codebook" or "activations" in f["text"]:
+            continue  # its table is the caller's; not for weights
         specs.append(f["default_spec"])
         if f["name"] in ("nf4", "fp4"):
             specs.append(f["default_spec"] + ":dq")
@@ -79,12 +80,29 @@ def all_specs(o):
     return specs
 
 
+def even_imatrix(o, folder):
+    """Importances of 1 for every weight, for the formats that insist on some."""
+    path = os.path.join(folder, "even.dat")
+    if os.path.exists(path):
+        return path
+    weights = json.loads(run(o.lq, "inspect", "--json", "--tensors", o.model))["weights"]
+    entries = [(w["name"].encode(), w["shape"][-1]) for w in weights if len(w["shape"]) == 2]
+    with open(path, "wb") as f:
+        f.write(struct.pack("<i", len(entries)))
+        for name, cols in entries:
+            f.write(struct.pack("<i", len(name)) + name + struct.pack("<ii", 1, cols))
+            f.write(struct.pack("<f", 1) * cols)
+    return path
+
+
 def quantize(o, name, folder):
     spec, _, container = name.partition("@")
     path = os.path.join(folder, name.replace(":", "-").replace("@", "."))
-    tail = [] if container == "gguf" else ["--tail", "pad"]
+    more = [] if container == "gguf" else ["--tail", "pad"]
+    if spec.startswith(("iq1", "iq2", "iq3")):
+        more += ["--imatrix", even_imatrix(o, folder)]
     run(o.lq, "quantize", o.model, path, "-f", spec, "--quiet", "--force", "-T", o.threads,
-        *tail)
+        *more)
     return path
 
 
