@@ -323,7 +323,7 @@ static lq_status take_size(cursor *c, lqi_entry *entry)
     return LQ_OK;
 }
 
-/* Reads one tensor; its offset stays relative to the data for now. */
+/* Reads one tensor; its offset stays relative to the data section. */
 static lq_status take_tensor(cursor *c)
 {
     lqi_entry entry = { 0 };
