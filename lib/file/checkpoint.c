@@ -295,7 +295,9 @@ lq_status lqi_part_read(const lq_checkpoint *cp, const lqi_part *part, uint64_t 
         return LQ_OK;
     if (part->tensor != LQI_NONE)
         return lq_file_read(cp->file, part->tensor, offset, buffer, bytes, error);
-    assert(offset <= part->bytes && bytes <= part->bytes - offset);
+    if (offset > part->bytes || bytes > part->bytes - offset)
+        return lqi_fail(error, LQ_ERR_CORRUPT, NULL, "a plane has %llu bytes, fewer than its "
+                        "shape needs", (unsigned long long)part->bytes);
     memcpy(buffer, (const uint8_t *)part->memory + offset, (size_t)bytes);
     return LQ_OK;
 }
