@@ -9,12 +9,16 @@
 #ifndef LQI_KERNELS_H
 #define LQI_KERNELS_H
 
+#include "kernels/panel.h"
 #include "lib/base/base.h"
 #include "libquant/format.h"
 
 /* Which units the build has; Meson says so, a bare compiler call has the reference only. */
 #ifndef LQI_BUILD_AVX2
 #define LQI_BUILD_AVX2 0
+#endif
+#ifndef LQI_BUILD_AVX2_VNNI
+#define LQI_BUILD_AVX2_VNNI 0
 #endif
 #ifndef LQI_BUILD_AVX512
 #define LQI_BUILD_AVX512 0
@@ -283,6 +287,7 @@ typedef struct lqi_kernels {
     lqi_encode_fn *encode[LQI_ENCODERS];
     lqi_round_fn  *round[LQI_ROUNDERS];
     lqi_search     search;
+    const lqi_panel_kernels *panel;
     /* 1 if one of n numbers is NaN or infinite. */
     int  (*any_nonfinite)(const float *x, size_t n);
     /* Bits of the largest of n magnitudes as a number: 0x7f800000 and more if one is

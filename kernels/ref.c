@@ -71,6 +71,7 @@ static void tile_f32(const float *w, size_t ldw, const float *x, size_t ldx, siz
 
 void lqi_kernels_init_ref(lqi_kernels *k)
 {
+    k->panel = &lqi_panel_kernels_ref;
     k->tile_f32 = (lqi_tile_f32){ tile_f32, 2, 2 };
     k->magnitude = magnitude;
     k->any_nonfinite = any_nonfinite;

@@ -374,3 +374,89 @@ V_INLINE v_u32 v_levels_code(const v_levels *t, v_f32 v)
 }
 
 V_INLINE void v_store_u32(uint32_t *p, v_u32 u) { _mm256_storeu_si256((__m256i *)p, (__m256i)u); }
+
+/* ------------------------------------------------------------ bytes of panels */
+
+/* Four bytes in each lane.  Without VNNI they carry a sign where they meet a dot product. */
+#if defined(__AVXVNNI__)
+#define V_SIGNED 0
+#else
+#define V_SIGNED 1
+#endif
+typedef __m256i v_bytes;
+
+V_INLINE v_bytes v_bytes_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+V_INLINE void v_bytes_store(void *p, v_bytes v) { _mm256_storeu_si256((__m256i *)p, v); }
+V_INLINE v_bytes v_bytes_set(uint8_t b) { return _mm256_set1_epi8((char)b); }
+V_INLINE v_bytes v_bytes_repeat(v_u32 low) { return (v_bytes)(low * v_set1u(0x01010101)); }
+V_INLINE v_bytes v_bytes_and(v_bytes a, v_bytes b) { return _mm256_and_si256(a, b); }
+V_INLINE v_bytes v_bytes_add(v_bytes a, v_bytes b) { return _mm256_add_epi8(a, b); }
+V_INLINE v_bytes v_bytes_sub(v_bytes a, v_bytes b) { return _mm256_sub_epi8(a, b); }
+
+/* Halves of 16 bits to the right; 'n' is a constant. */
+#define v_bytes_shr(v, n) _mm256_srli_epi16(v, n)
+
+/* Bits of a where the mask is 1, of b where it is 0. */
+V_INLINE v_bytes v_bytes_mix(v_bytes mask, v_bytes a, v_bytes b)
+{
+    return _mm256_or_si256(_mm256_and_si256(mask, a), _mm256_andnot_si256(mask, b));
+}
+
+/* 64 bytes by the low six bits of a byte: smaller tables repeat. */
+typedef struct v_table6 { __m256i quarter[4]; } v_table6;
+
+V_INLINE v_table6 v_table6_load(const uint8_t t[64])
+{
+    v_table6 r;
+
+    for (int i = 0; i < 4; i++)
+        r.quarter[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(t + 16 * i)));
+    return r;
+}
+
+/* 'bits' of the index count: 3, 4 or 6. */
+V_INLINE v_bytes v_table6_at(v_table6 t, v_bytes i, const int bits)
+{
+    v_bytes low = _mm256_and_si256(i, _mm256_set1_epi8(15));
+    v_bytes r = _mm256_shuffle_epi8(t.quarter[0], low);
+
+    if (bits <= 4)
+        return r;
+    __m256i four = _mm256_slli_epi16(i, 3), five = _mm256_slli_epi16(i, 2);   /* to bit 7 */
+    r = _mm256_blendv_epi8(r, _mm256_shuffle_epi8(t.quarter[1], low), four);
+    low = _mm256_blendv_epi8(_mm256_shuffle_epi8(t.quarter[2], low),
+                             _mm256_shuffle_epi8(t.quarter[3], low), four);
+    return _mm256_blendv_epi8(r, low, five);
+}
+
+/* By bits 5..3 of each byte, from a table made for that: entry 8 k is for k. */
+V_INLINE v_bytes v_table6_high(v_table6 t, v_bytes i)
+{
+    return v_table6_at(t, i, 6);
+}
+
+/* sum + w[0] x[0] + .. + w[3] x[3]; and the same of 16-bit halves. */
+V_INLINE v_u32 v_dot4(v_u32 sum, v_bytes w, v_u32 x)
+{
+#if defined(__AVXVNNI__)
+    return (v_u32)_mm256_dpbusd_avx_epi32((__m256i)sum, w, (__m256i)x);
+#else
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8((__m256i)x, w));
+    return sum + (v_u32)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+#endif
+}
+
+V_INLINE v_u32 v_dot2(v_u32 sum, v_u32 w, v_u32 x)
+{
+    return sum + (v_u32)_mm256_madd_epi16((__m256i)w, (__m256i)x);
+}
+
+V_INLINE v_u32 v_load_u32(const void *p) { return (v_u32)v_bytes_load(p); }
+V_INLINE v_f32 v_load_f32(const void *p) { return _mm256_loadu_ps((const float *)p); }
+V_INLINE uint32_t v_usum_all(v_u32 u)
+{
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128((__m256i)u),
+                              _mm256_extracti128_si256((__m256i)u, 1));
+    s = _mm_add_epi32(s, _mm_unpackhi_epi64(s, s));
+    return (uint32_t)_mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 1)));
+}

@@ -323,3 +323,54 @@ V_INLINE v_u32 v_levels_code(const v_levels *t, v_f32 v)
 }
 
 V_INLINE void v_store_u32(uint32_t *p, v_u32 u) { _mm512_storeu_si512(p, (__m512i)u); }
+
+/* ------------------------------------------------------------ bytes of panels */
+
+/* Four bytes in each lane; bytes carry no sign where they meet a dot product. */
+#define V_SIGNED 0
+typedef __m512i v_bytes;
+
+V_INLINE v_bytes v_bytes_load(const void *p) { return _mm512_loadu_si512(p); }
+V_INLINE void v_bytes_store(void *p, v_bytes v) { _mm512_storeu_si512(p, v); }
+V_INLINE v_bytes v_bytes_set(uint8_t b) { return _mm512_set1_epi8((char)b); }
+V_INLINE v_bytes v_bytes_repeat(v_u32 low) { return (v_bytes)(low * v_set1u(0x01010101)); }
+V_INLINE v_bytes v_bytes_and(v_bytes a, v_bytes b) { return _mm512_and_si512(a, b); }
+V_INLINE v_bytes v_bytes_add(v_bytes a, v_bytes b) { return _mm512_add_epi8(a, b); }
+V_INLINE v_bytes v_bytes_sub(v_bytes a, v_bytes b) { return _mm512_sub_epi8(a, b); }
+
+/* Halves of 16 bits to the right; 'n' is a constant. */
+#define v_bytes_shr(v, n) _mm512_srli_epi16(v, n)
+
+/* Bits of a where the mask is 1, of b where it is 0. */
+V_INLINE v_bytes v_bytes_mix(v_bytes mask, v_bytes a, v_bytes b)
+{
+    return _mm512_ternarylogic_epi64(mask, a, b, 0xca);
+}
+
+/* 64 bytes by the low six bits of a byte: smaller tables repeat. */
+typedef __m512i v_table6;
+
+V_INLINE v_table6 v_table6_load(const uint8_t t[64]) { return _mm512_loadu_si512(t); }
+V_INLINE v_bytes v_table6_at(v_table6 t, v_bytes i, const int bits)
+{
+    (void)bits;
+    return _mm512_permutexvar_epi8(i, t);
+}
+
+/* By bits 5..3 of each byte, from a table made for that. */
+V_INLINE v_bytes v_table6_high(v_table6 t, v_bytes i) { return _mm512_permutexvar_epi8(i, t); }
+
+/* sum + w[0] x[0] + .. + w[3] x[3], w without sign, x with; and the same of 16-bit halves. */
+V_INLINE v_u32 v_dot4(v_u32 sum, v_bytes w, v_u32 x)
+{
+    return (v_u32)_mm512_dpbusd_epi32((__m512i)sum, w, (__m512i)x);
+}
+
+V_INLINE v_u32 v_dot2(v_u32 sum, v_u32 w, v_u32 x)
+{
+    return (v_u32)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)w, (__m512i)x);
+}
+
+V_INLINE v_u32 v_load_u32(const void *p) { return (v_u32)_mm512_loadu_si512(p); }
+V_INLINE v_f32 v_load_f32(const void *p) { return _mm512_loadu_ps(p); }
+V_INLINE uint32_t v_usum_all(v_u32 u) { return (uint32_t)_mm512_reduce_add_epi32((__m512i)u); }

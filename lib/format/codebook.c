@@ -59,6 +59,7 @@ static void decode(const lqi_run *run, float *y)
 
 const lqi_format lqi_format_codebook = {
     .name         = "codebook",
+    .panel       = &lqi_panel_table4,
     .text         = "any table of 2 to 256 values",
     .default_spec = "codebook:b64",
     .id           = LQ_FORMAT_CODEBOOK,

@@ -24,6 +24,7 @@
 #define LQI_FORMAT_H
 
 #include "kernels/kernels.h"
+#include "lib/format/panels.h"
 #include "libquant/format.h"
 #include "libquant/codebook.h"
 
@@ -103,6 +104,7 @@ typedef struct lqi_format {
     const lqi_ladder *ladder;  /* planar, for the encoders and rounders of this name */
     int16_t     gguf;          /* type number, -1: none */
     lq_dtype    dtype;         /* plain numbers of this type, or 0 */
+    const lqi_panel_plan *panel;   /* for fast products, or NULL */
 
     /* planar: what a spec may say, and what it means when it does not */
     uint32_t    can;

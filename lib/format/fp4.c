@@ -70,6 +70,7 @@ static void value(const lq_spec *spec, const void *param, const uint32_t *codes,
 
 const lqi_format lqi_format_fp4 = {
     .name         = "fp4",
+    .panel       = &lqi_panel_table4,
     .text         = "4-bit float of bitsandbytes (not OCP E2M1)",
     .default_spec = "fp4:b64",
     .id           = LQ_FORMAT_FP4,

@@ -134,6 +134,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_gguf_mxfp4 = {
     .name        = "mxfp4_gguf",
+    .panel       = &lqi_panel_gguf_mxfp4,
     .text        = "GGUF MXFP4: blocks of 32, 4-bit floats, E8M0 scale",
     .id          = LQ_FORMAT_GGUF_MXFP4,
     .storage     = LQ_BLOCKED,

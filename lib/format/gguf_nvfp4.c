@@ -133,6 +133,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_gguf_nvfp4 = {
     .name        = "nvfp4_gguf",
+    .panel       = &lqi_panel_gguf_nvfp4,
     .text        = "GGUF NVFP4: blocks of 64, 4-bit floats, 8-bit float scales per 16",
     .id          = LQ_FORMAT_GGUF_NVFP4,
     .storage     = LQ_BLOCKED,

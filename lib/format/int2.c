@@ -13,6 +13,7 @@
 const lqi_format lqi_format_int2 = {
     LQI_INT_MEMBERS,
     .name         = "int2",
+    .panel       = &lqi_panel_int2,
     .text         = "2-bit integers in groups",
     .default_spec = "int2:g128",
     .id           = LQ_FORMAT_INT2,

@@ -13,6 +13,7 @@
 const lqi_format lqi_format_int3 = {
     LQI_INT_MEMBERS,
     .name         = "int3",
+    .panel       = &lqi_panel_int3,
     .text         = "3-bit integers in groups",
     .default_spec = "int3:g128",
     .id           = LQ_FORMAT_INT3,

@@ -25,6 +25,7 @@ static void decode(const lqi_run *run, float *y)
 const lqi_format lqi_format_int4 = {
     LQI_INT_MEMBERS,
     .name         = "int4",
+    .panel       = &lqi_panel_int4,
     .text         = "4-bit integers in groups",
     .default_spec = "int4:g128",
     .id           = LQ_FORMAT_INT4,

@@ -13,6 +13,7 @@
 const lqi_format lqi_format_int5 = {
     LQI_INT_MEMBERS,
     .name         = "int5",
+    .panel       = &lqi_panel_int5,
     .text         = "5-bit integers in groups",
     .default_spec = "int5:g128",
     .id           = LQ_FORMAT_INT5,

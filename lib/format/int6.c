@@ -13,6 +13,7 @@
 const lqi_format lqi_format_int6 = {
     LQI_INT_MEMBERS,
     .name         = "int6",
+    .panel       = &lqi_panel_int6,
     .text         = "6-bit integers in groups",
     .default_spec = "int6:g128",
     .id           = LQ_FORMAT_INT6,

@@ -23,6 +23,7 @@ static void decode(const lqi_run *run, float *y)
 const lqi_format lqi_format_int8 = {
     LQI_INT_MEMBERS,
     .name         = "int8",
+    .panel       = &lqi_panel_int8,
     .text         = "8-bit integers per row or in groups",
     .default_spec = "int8:ch",
     .id           = LQ_FORMAT_INT8,

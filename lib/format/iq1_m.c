@@ -267,6 +267,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_iq1_m = {
     .name        = "iq1_m",
+    .panel       = &lqi_panel_iq1_m,
     .text        = "GGUF: blocks of 256, entries of 8 ternary weights from 2048, scale per 16",
     .id          = LQ_FORMAT_IQ1_M,
     .storage     = LQ_BLOCKED,

@@ -214,6 +214,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_iq1_s = {
     .name        = "iq1_s",
+    .panel       = &lqi_panel_iq1_s,
     .text        = "GGUF: blocks of 256, entries of 8 ternary weights from 2048, scale per 32",
     .id          = LQ_FORMAT_IQ1_S,
     .storage     = LQ_BLOCKED,

@@ -129,6 +129,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_iq2_s = {
     .name        = "iq2_s",
+    .panel       = &lqi_panel_iq2_s,
     .text        = "GGUF: blocks of 256, entries of 8 weights from 1024, signs, scale per 16",
     .id          = LQ_FORMAT_IQ2_S,
     .storage     = LQ_BLOCKED,

@@ -122,6 +122,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_iq2_xs = {
     .name        = "iq2_xs",
+    .panel       = &lqi_panel_iq2_xs,
     .text        = "GGUF: blocks of 256, entries of 8 weights from 512, even signs, scale per 16",
     .id          = LQ_FORMAT_IQ2_XS,
     .storage     = LQ_BLOCKED,

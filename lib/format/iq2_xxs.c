@@ -130,6 +130,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_iq2_xxs = {
     .name        = "iq2_xxs",
+    .panel       = &lqi_panel_iq2_xxs,
     .text        = "GGUF: blocks of 256, entries of 8 weights from 256, even signs, scale per 32",
     .id          = LQ_FORMAT_IQ2_XXS,
     .storage     = LQ_BLOCKED,

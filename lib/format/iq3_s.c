@@ -155,6 +155,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_iq3_s = {
     .name        = "iq3_s",
+    .panel       = &lqi_panel_iq3_s,
     .text        = "GGUF: blocks of 256, entries of 4 weights from 512, signs, scale per 32",
     .id          = LQ_FORMAT_IQ3_S,
     .storage     = LQ_BLOCKED,

@@ -129,6 +129,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_iq3_xxs = {
     .name        = "iq3_xxs",
+    .panel       = &lqi_panel_iq3_xxs,
     .text        = "GGUF: blocks of 256, entries of 4 weights from 256, even signs, scale per 32",
     .id          = LQ_FORMAT_IQ3_XXS,
     .storage     = LQ_BLOCKED,

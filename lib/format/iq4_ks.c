@@ -241,6 +241,7 @@ static void decode(const lqi_run *run, float *y)
 
 const lqi_format lqi_format_iq4_ks = {
     .name        = "iq4_ks",
+    .panel       = &lqi_panel_iq4_ks,
     .text        = "ik_llama.cpp: a scale per row, blocks of 256, 4-bit codes of two tables per 32",
     .id          = LQ_FORMAT_IQ4_KS,
     .storage     = LQ_BLOCKED,

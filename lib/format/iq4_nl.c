@@ -138,6 +138,7 @@ static const lqi_tunable tunable[] = { LQI_TUNE_SCALE(iq4_nl_param, d), { 0 } };
 
 const lqi_format lqi_format_iq4_nl = {
     .name        = "iq4_nl",
+    .panel       = &lqi_panel_iq4_nl,
     .text        = "GGUF: blocks of 32, 4-bit codes of uneven levels, f16 scale",
     .id          = LQ_FORMAT_IQ4_NL,
     .storage     = LQ_BLOCKED,

@@ -185,6 +185,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_iq4_xs = {
     .name        = "iq4_xs",
+    .panel       = &lqi_panel_iq4_xs,
     .text        = "GGUF: blocks of 256, 4-bit codes of uneven levels, 6-bit scales per 32",
     .id          = LQ_FORMAT_IQ4_XS,
     .storage     = LQ_BLOCKED,

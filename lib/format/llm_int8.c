@@ -52,6 +52,7 @@ static void decode(const lqi_run *run, float *y)
 
 const lqi_format lqi_format_llm_int8 = {
     .name         = "llm_int8",
+    .panel       = &lqi_panel_llm_int8,
     .text         = "LLM.int8() weights, as bitsandbytes",
     .default_spec = "llm_int8:ch",
     .id           = LQ_FORMAT_LLM_INT8,

@@ -20,6 +20,7 @@ static const float table[16] = LQI_E2M1_TABLE;
 const lqi_format lqi_format_mxfp4 = {
     LQI_MX_MEMBERS,
     .name         = "mxfp4",
+    .panel       = &lqi_panel_mxfp4,
     .text         = "OCP MX: 4-bit floats (E2M1), power-of-two scales",
     .default_spec = "mxfp4:g32",
     .id           = LQ_FORMAT_MXFP4,

@@ -21,6 +21,7 @@ static const float table[64] = LQI_E2M3_TABLE;
 const lqi_format lqi_format_mxfp6_e2m3 = {
     LQI_MX_MEMBERS,
     .name         = "mxfp6_e2m3",
+    .panel       = &lqi_panel_mxfp6_e2m3,
     .text         = "OCP MX: 6-bit floats (E2M3), power-of-two scales",
     .default_spec = "mxfp6_e2m3:g32",
     .id           = LQ_FORMAT_MXFP6_E2M3,

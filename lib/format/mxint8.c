@@ -17,6 +17,7 @@
 const lqi_format lqi_format_mxint8 = {
     LQI_MX_MEMBERS,
     .name         = "mxint8",
+    .panel       = &lqi_panel_mxint8,
     .text         = "OCP MX: 8-bit integers, power-of-two scales",
     .default_spec = "mxint8:g32",
     .id           = LQ_FORMAT_MXINT8,

@@ -58,6 +58,7 @@ static void value(const lq_spec *spec, const void *param, const uint32_t *codes,
 
 const lqi_format lqi_format_nf4 = {
     .name         = "nf4",
+    .panel       = &lqi_panel_table4,
     .text         = "4-bit normal quantiles, as bitsandbytes",
     .default_spec = "nf4:b64",
     .id           = LQ_FORMAT_NF4,

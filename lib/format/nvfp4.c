@@ -74,6 +74,7 @@ static void value(const lq_spec *spec, const void *param, const uint32_t *codes,
 
 const lqi_format lqi_format_nvfp4 = {
     .name         = "nvfp4",
+    .panel       = &lqi_panel_nvfp4,
     .text         = "4-bit floats (E2M1), E4M3 scales of 16, a scale of the tensor",
     .default_spec = "nvfp4:g16:gm",
     .id           = LQ_FORMAT_NVFP4,

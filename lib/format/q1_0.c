@@ -98,6 +98,7 @@ static const lqi_tunable tunable[] = { LQI_TUNE_SCALE(q1_0_param, d), { 0 } };
 
 const lqi_format lqi_format_q1_0 = {
     .name        = "q1_0",
+    .panel       = &lqi_panel_q1_0,
     .text        = "GGUF: blocks of 128, signs, f16 scale",
     .id          = LQ_FORMAT_Q1_0,
     .storage     = LQ_BLOCKED,

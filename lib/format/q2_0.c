@@ -76,6 +76,7 @@ static const lqi_tunable tunable[] = { LQI_TUNE_SCALE(lqi_absmax, d), { 0 } };
 
 const lqi_format lqi_format_q2_0 = {
     .name        = "q2_0",
+    .panel       = &lqi_panel_q2_0,
     .text        = "GGUF: blocks of 64, 2-bit codes, f16 scale",
     .id          = LQ_FORMAT_Q2_0,
     .storage     = LQ_BLOCKED,

@@ -127,6 +127,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_q2_k = {
     .name        = "q2_k",
+    .panel       = &lqi_panel_q2_k,
     .text        = "GGUF: blocks of 256, 2-bit codes, 4-bit scales and minimums per 16",
     .id          = LQ_FORMAT_Q2_K,
     .storage     = LQ_BLOCKED,

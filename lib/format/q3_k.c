@@ -293,6 +293,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_q3_k = {
     .name        = "q3_k",
+    .panel       = &lqi_panel_q3_k,
     .text        = "GGUF: blocks of 256, 3-bit codes, 6-bit scales per 16",
     .id          = LQ_FORMAT_Q3_K,
     .storage     = LQ_BLOCKED,

@@ -86,6 +86,7 @@ static const lqi_tunable tunable[] = { LQI_TUNE_SCALE(lqi_symmetric32, d), { 0 }
 
 const lqi_format lqi_format_q4_0 = {
     .name        = "q4_0",
+    .panel       = &lqi_panel_q4_0,
     .text        = "GGUF: blocks of 32, 4-bit codes, f16 scale",
     .id          = LQ_FORMAT_Q4_0,
     .storage     = LQ_BLOCKED,

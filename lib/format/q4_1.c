@@ -89,6 +89,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_q4_1 = {
     .name        = "q4_1",
+    .panel       = &lqi_panel_q4_1,
     .text        = "GGUF: blocks of 32, 4-bit codes, f16 scale and minimum",
     .id          = LQ_FORMAT_Q4_1,
     .storage     = LQ_BLOCKED,

@@ -119,6 +119,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_q4_k = {
     .name        = "q4_k",
+    .panel       = &lqi_panel_q4_k,
     .text        = "GGUF: blocks of 256, 4-bit codes, 6-bit scales and minimums per 32",
     .id          = LQ_FORMAT_Q4_K,
     .storage     = LQ_BLOCKED,

@@ -89,6 +89,7 @@ static const lqi_tunable tunable[] = { LQI_TUNE_SCALE(lqi_symmetric32, d), { 0 }
 
 const lqi_format lqi_format_q5_0 = {
     .name        = "q5_0",
+    .panel       = &lqi_panel_q5_0,
     .text        = "GGUF: blocks of 32, 5-bit codes, f16 scale",
     .id          = LQ_FORMAT_Q5_0,
     .storage     = LQ_BLOCKED,

@@ -92,6 +92,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_q5_1 = {
     .name        = "q5_1",
+    .panel       = &lqi_panel_q5_1,
     .text        = "GGUF: blocks of 32, 5-bit codes, f16 scale and minimum",
     .id          = LQ_FORMAT_Q5_1,
     .storage     = LQ_BLOCKED,

@@ -123,6 +123,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_q5_k = {
     .name        = "q5_k",
+    .panel       = &lqi_panel_q5_k,
     .text        = "GGUF: blocks of 256, 5-bit codes, 6-bit scales and minimums per 32",
     .id          = LQ_FORMAT_Q5_K,
     .storage     = LQ_BLOCKED,

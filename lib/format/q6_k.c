@@ -262,6 +262,7 @@ static const lqi_tunable tunable[] = {
 
 const lqi_format lqi_format_q6_k = {
     .name        = "q6_k",
+    .panel       = &lqi_panel_q6_k,
     .text        = "GGUF: blocks of 256, 6-bit codes, 8-bit scales per 16",
     .id          = LQ_FORMAT_Q6_K,
     .storage     = LQ_BLOCKED,

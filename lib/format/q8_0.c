@@ -84,6 +84,7 @@ static const lqi_tunable tunable[] = { LQI_TUNE_SCALE(lqi_absmax, d), { 0 } };
 
 const lqi_format lqi_format_q8_0 = {
     .name        = "q8_0",
+    .panel       = &lqi_panel_q8_0,
     .text        = "GGUF: blocks of 32, 8-bit codes, f16 scale",
     .id          = LQ_FORMAT_Q8_0,
     .storage     = LQ_BLOCKED,

@@ -105,6 +105,7 @@ static void decode(const lqi_run *run, float *y)
 
 const lqi_format lqi_format_q8_1 = {
     .name        = "q8_1",
+    .panel       = &lqi_panel_q8_1,
     .text        = "GGUF: blocks of 32, 8-bit codes, f16 scale and sum, for activations",
     .id          = LQ_FORMAT_Q8_1,
     .storage     = LQ_BLOCKED,

@@ -119,6 +119,7 @@ static void decode(const lqi_run *run, float *y)
 
 const lqi_format lqi_format_q8_k = {
     .name        = "q8_k",
+    .panel       = &lqi_panel_q8_k,
     .text        = "GGUF: blocks of 256, 8-bit codes, f32 scale and sums, for activations",
     .id          = LQ_FORMAT_Q8_K,
     .storage     = LQ_BLOCKED,

@@ -56,6 +56,7 @@ static void decode(const lqi_run *run, float *y)
 
 const lqi_format lqi_format_ternary = {
     .name         = "ternary",
+    .panel       = &lqi_panel_ternary,
     .text         = "-1, 0 or 1 times the mean magnitude (BitNet b1.58)",
     .default_spec = "ternary:t",
     .id           = LQ_FORMAT_TERNARY,

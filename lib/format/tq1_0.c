@@ -145,6 +145,7 @@ static const lqi_tunable tunable[] = { LQI_TUNE_SCALE(tq1_0_param, scale.d), { 0
 
 const lqi_format lqi_format_tq1_0 = {
     .name        = "tq1_0",
+    .panel       = &lqi_panel_tq1_0,
     .text        = "GGUF: blocks of 256, five ternary codes per byte, f16 scale",
     .id          = LQ_FORMAT_TQ1_0,
     .storage     = LQ_BLOCKED,

@@ -80,6 +80,7 @@ static const lqi_tunable tunable[] = { LQI_TUNE_SCALE(lqi_absmax, d), { 0 } };
 
 const lqi_format lqi_format_tq2_0 = {
     .name        = "tq2_0",
+    .panel       = &lqi_panel_tq2_0,
     .text        = "GGUF: blocks of 256, ternary codes in 2 bits, f16 scale",
     .id          = LQ_FORMAT_TQ2_0,
     .storage     = LQ_BLOCKED,

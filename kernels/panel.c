@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels/panel.c - what is known about panels without looking at one
+ */
+#include "kernels/panel.h"
+
+void lqi_panel_measure(lqi_panel *p)
+{
+    static const uint8_t bits[LQI_PANEL_CODES] = { 2, 3, 4, 5, 6, 8 };
+    const lqi_panel_geometry *g = &lqi_panel_shapes[p->shape];
+
+    p->bits = bits[p->codes];
+    p->chunk_bytes = g->front + 4u * g->head + g->tail + LQI_PANEL_UNITS * 64u * p->bits;
+}
+
+lqi_tile_kind lqi_panel_tile_kind(const lqi_panel *p)
+{
+    const lqi_panel_geometry *g = &lqi_panel_shapes[p->shape];
+
+    if (g->acts == LQI_ACTS_32)
+        return g->min == LQI_MIN_FLOAT ? LQI_TILE_32_MIN : LQI_TILE_32;
+    if (g->step == 64)
+        return LQI_TILE_64_256;
+    if (g->min == LQI_MIN_INT)
+        return g->step == 16 ? LQI_TILE_16_256_MIN : LQI_TILE_32_256_MIN;
+    return g->step == 16 ? LQI_TILE_16_256 : LQI_TILE_32_256;
+}
+
+int lqi_panel_usable(lqi_panel_codes codes, lqi_panel_shape shape)
+{
+    return lqi_panel_kernels_ref.fused[codes][shape][LQI_FUSED_1] != NULL;
+}

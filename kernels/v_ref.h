@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels/v_ref.h - the vector vocabulary of panels in plain C: one lane
+ *
+ * What the other vocabularies must equal.  Compiled for every machine.
+ */
+#include <math.h>
+
+#include "lib/base/half.h"
+
+#define V_LANES  1
+#define V_SIGNED 1
+#if defined(__GNUC__)
+#define V_INLINE static inline __attribute__((always_inline))
+#else
+#define V_INLINE static inline
+#endif
+
+typedef float    v_f32;
+typedef uint32_t v_u32;
+typedef uint32_t v_bytes;   /* four of them, the first in bits 7..0 */
+
+V_INLINE v_f32 v_load(const float *p) { return *p; }
+V_INLINE void  v_store(float *p, v_f32 v) { *p = v; }
+V_INLINE v_f32 v_load_f32(const void *p) { uint32_t u = lqi_load32(p); v_f32 f; memcpy(&f, &u, 4); return f; }
+V_INLINE v_u32 v_load_u32(const void *p) { return lqi_load32(p); }
+V_INLINE v_u32 v_load_u8(const uint8_t *p) { return *p; }
+V_INLINE void  v_store_u32(uint32_t *p, v_u32 u) { *p = u; }
+V_INLINE void  v_store_bytes(uint8_t *p, v_f32 v) { uint32_t u; memcpy(&u, &v, 4); *p = (uint8_t)u; }
+V_INLINE v_f32 v_from_f16(const void *p) { return lqi_f16_to_f32(lqi_load16(p)); }
+V_INLINE v_f32 v_from_i8(const uint8_t *p) { return (float)(int8_t)*p; }
+V_INLINE v_f32 v_set1(float f) { return f; }
+V_INLINE v_u32 v_set1u(uint32_t u) { return u; }
+V_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return a * b; }
+V_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return a + b; }
+V_INLINE v_f32 v_neg(v_f32 a) { return -a; }
+V_INLINE v_f32 v_fma(v_f32 a, v_f32 b, v_f32 c) { return fmaf(a, b, c); }
+V_INLINE v_u32 v_as_u32(v_f32 f) { v_u32 u; memcpy(&u, &f, 4); return u; }
+V_INLINE v_f32 v_as_f32(v_u32 u) { v_f32 f; memcpy(&f, &u, 4); return f; }
+V_INLINE v_f32 v_int_to_f32(v_u32 u) { return (float)(int32_t)u; }
+V_INLINE v_u32 v_umax(v_u32 a, v_u32 b) { return a > b ? a : b; }
+V_INLINE uint32_t v_umax_all(v_u32 u) { return u; }
+V_INLINE uint32_t v_usum_all(v_u32 u) { return u; }
+
+/* ------------------------------------------------------------------- bytes */
+
+V_INLINE v_bytes v_bytes_load(const void *p) { return lqi_load32(p); }
+V_INLINE void v_bytes_store(void *p, v_bytes v) { lqi_store32(p, v); }
+V_INLINE v_bytes v_bytes_set(uint8_t b) { return b * 0x01010101u; }
+V_INLINE v_bytes v_bytes_repeat(v_u32 low) { return (low & 255) * 0x01010101u; }
+V_INLINE v_bytes v_bytes_and(v_bytes a, v_bytes b) { return a & b; }
+V_INLINE v_bytes v_bytes_mix(v_bytes mask, v_bytes a, v_bytes b) { return (mask & a) | (~mask & b); }
+
+/* What crosses a byte is masked by whoever shifts. */
+#define v_bytes_shr(v, n) ((v) >> (n))
+
+/* Bytes without carries between them: the top bits are added apart. */
+V_INLINE v_bytes v_bytes_add(v_bytes a, v_bytes b)
+{
+    return ((a & 0x7f7f7f7f) + (b & 0x7f7f7f7f)) ^ ((a ^ b) & 0x80808080);
+}
+
+V_INLINE v_bytes v_bytes_sub(v_bytes a, v_bytes b)
+{
+    return ((a | 0x80808080) - (b & 0x7f7f7f7f)) ^ ((a ^ ~b) & 0x80808080);
+}
+
+typedef struct v_table6 { uint8_t byte[64]; } v_table6;
+
+V_INLINE v_table6 v_table6_load(const uint8_t t[64])
+{
+    v_table6 r;
+
+    memcpy(r.byte, t, sizeof r.byte);
+    return r;
+}
+
+V_INLINE v_bytes v_table6_high(v_table6 t, v_bytes i)
+{
+    v_bytes r = 0;
+
+    for (int k = 0; k < 32; k += 8)
+        r |= (v_bytes)t.byte[i >> k & 63] << k;
+    return r;
+}
+
+V_INLINE v_bytes v_table6_at(v_table6 t, v_bytes i, const int bits)
+{
+    (void)bits;
+    return v_table6_high(t, i);
+}
+
+V_INLINE v_u32 v_dot4(v_u32 sum, v_bytes w, v_u32 x)
+{
+    for (int k = 0; k < 32; k += 8)
+        sum += (uint32_t)((int32_t)(int8_t)(w >> k) * (int8_t)(x >> k));
+    return sum;
+}
+
+V_INLINE v_u32 v_dot2(v_u32 sum, v_u32 w, v_u32 x)
+{
+    for (int k = 0; k < 32; k += 16)
+        sum += (uint32_t)((int32_t)(int16_t)(w >> k) * (int16_t)(x >> k));
+    return sum;
+}
