@@ -220,16 +220,16 @@ typedef struct lq_weight {
     size_t         struct_size;
     const char    *name;      /* "model.layers.0.mlp.up_proj.weight" */
     const lq_spec *spec;      /* NULL: not numbers we decode (integer tensors...) */
-    const char    *dialect;   /* "plain", "gguf", "bitsandbytes", "gptq",
-                                 "compressed-tensors", "lq" */
+    const char    *dialect;   /* "plain", "gguf", or one of lq_dialect_name() */
     lq_dtype       dtype;     /* type of the numbers before quantization, if recorded */
     uint32_t       n_dims;
     uint64_t       dims[LQ_MAX_DIMS];  /* logical, outermost first */
     lq_shape       shape;     /* the same as outer, rows, cols */
     uint64_t       bytes;     /* all its planes */
+    const char    *note;      /* what the reader had to settle against the file's label, "" */
 } lq_weight;
 
-#define LQ_WEIGHT_INIT { sizeof(lq_weight), 0, 0, 0, 0, 0, { 0 }, { 0, 0, 0 }, 0 }
+#define LQ_WEIGHT_INIT { sizeof(lq_weight), 0, 0, 0, 0, 0, { 0 }, { 0, 0, 0 }, 0, 0 }
 LQ_API void lq_weight_init(lq_weight *weight);
 
 /* Recognise the dialect and put weights together.  On success the checkpoint owns
@@ -334,10 +334,25 @@ typedef struct lq_convert_opts {
     void       *user;
     lq_progress progress;
     const char *mix;           /* GGUF: a mix, see lq_mix_name(), instead of 'spec' */
-    const char *dialect;       /* safetensors: write "gptq", "awq", "compressed-tensors",
-                                  "bitsandbytes", "fp8" or "lq", LQ_ERR_UNSUPPORTED where it
-                                  cannot hold a weight; NULL: the one that fits */
+    const char *dialect;       /* safetensors: one of lq_dialect_name(), LQ_ERR_UNSUPPORTED
+                                  where it cannot hold a weight; NULL: the one that fits */
 } lq_convert_opts;
+
+/*
+ * Dialects of safetensors files: how quantized weights are named, packed and configured.
+ * Name number 'index', NULL past the last:
+ *
+ *   bitsandbytes         nf4, fp4, llm_int8
+ *   awq                  int4, "gemm"
+ *   modelopt             nvfp4:gm, fp8_e4m3:t
+ *   compressed-tensors   int2 to int8, fp8_e4m3, mxfp8_e4m3, mxfp4, nvfp4:gd
+ *   fp8                  fp8_e4m3 in blocks
+ *   gptq, gptq_v2        int2, int3, int4, int8: zero points as they are
+ *   gptq_v1              the same, zero points minus one
+ *   gptq_p               int2 to int8 in planes
+ *   lq                   everything
+ */
+LQ_API const char *lq_dialect_name(size_t index);
 
 LQ_API void lq_convert_opts_init(lq_convert_opts *opts);
 

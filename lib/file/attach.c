@@ -142,6 +142,22 @@ static lq_status dump(lqi_plan *plan, lq_writer *writer, json_t *config, json_t 
     return check(plan, st, "quantization_config");
 }
 
+static lq_status write_beside(lqi_plan *plan, lq_writer *writer)
+{
+    const char *name = "config";
+    char *text = NULL;
+    json_t *beside = plan->foreign->beside(plan, &name);
+    lq_status st = LQ_ERR_NOMEM;
+
+    if (beside)
+        text = json_dumps(beside, JSON_INDENT(2));
+    if (text)
+        st = lq_writer_attach(writer, name, text, strlen(text));
+    free(text);
+    json_decref(beside);
+    return check(plan, st, name);
+}
+
 static lq_status write_config(lqi_plan *plan, lq_writer *writer)
 {
     json_t *config = is_model(plan->config) ? json_deep_copy(plan->config) : json_object();
@@ -152,6 +168,9 @@ static lq_status write_config(lqi_plan *plan, lq_writer *writer)
         st = dump(plan, writer, config, quant);
     json_decref(config);
     json_decref(quant);
+    if (!st && plan->container == LQ_CONTAINER_DIRECTORY && plan->foreign &&
+        plan->foreign->beside)
+        return write_beside(plan, writer);
     return check(plan, st, "config");
 }
 #else
@@ -171,9 +190,11 @@ static int wanted(const char *name)
     static const char *const endings[] = { ".json", ".txt", ".model", ".jinja", ".md", NULL };
     size_t n = strlen(name);
 
-    if (*name == '.' || !strcmp(name, "config.json") || !strcmp(name, "quantize_config.json") ||
-        strstr(name, ".index.json"))
+    if (*name == '.' || !strcmp(name, "config.json") || strstr(name, ".index.json"))
         return 0;
+    for (const char *const *q = lqi_quant_files; *q; q++)
+        if (!strcmp(name, *q))
+            return 0;
     for (const char *const *e = endings; *e; e++)
         if (n > strlen(*e) && !strcmp(name + n - strlen(*e), *e))
             return 1;

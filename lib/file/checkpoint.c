@@ -57,6 +57,7 @@ void lqi_weight_describe(const lqi_weight *w, lq_weight *out)
     memcpy(out->dims, w->dims, sizeof out->dims);
     out->shape = w->shape;
     out->bytes = w->bytes;
+    out->note = w->note ? w->note : "";
 }
 
 void lq_weight_init(lq_weight *weight)
@@ -75,11 +76,13 @@ static lq_status scan_config(lqi_scan *scan, struct json_t **root)
     lq_status st = lqi_config_parse(scan->file, root, scan->error);
     json_t *method = NULL;
 
-    if (!st && *root)
-        st = lqi_config_quant(*root, scan->file, &scan->quant, scan->error);
+    if (!st)
+        st = lqi_config_quant(root, scan->file, &scan->quant, scan->error);
     if (st || !scan->quant)
         return st;
     method = json_object_get(scan->quant, "quant_method");
+    if (!method)
+        method = json_object_get(scan->quant, "method");        /* GPTQModel */
     scan->method = json_is_string(method) ? json_string_value(method) : "";
     return LQ_OK;
 #else
@@ -89,8 +92,9 @@ static lq_status scan_config(lqi_scan *scan, struct json_t **root)
     };
     uint64_t bytes;
     const char *text = lq_file_config(scan->file, &bytes);
-    int foreign = text && (strstr(text, "\"quantization_config\"") ||
-                           strstr(text, "\"quant_method\""));
+    int foreign = scan->file->quant_config ||
+                  (text && (strstr(text, "\"quantization_config\"") ||
+                            strstr(text, "\"quant_method\"")));
 
     *root = NULL;
     for (uint64_t i = 0; i < scan->file->entry_count && !foreign &&
@@ -122,12 +126,12 @@ static lq_status scan_all(lqi_scan *scan)
     lq_status st = LQ_OK;
 
     for (const lqi_dialect *const *d = lqi_dialects; *d && !st; d++)
-        if (((*d)->containers & container) && !(*d)->takes_rest)
+        if (((*d)->containers & container) && (*d)->scan && !(*d)->takes_rest)
             st = (*d)->scan(scan);
     if (!st)
         st = report_left(scan);
     for (const lqi_dialect *const *d = lqi_dialects; *d && !st; d++)
-        if (((*d)->containers & container) && (*d)->takes_rest)
+        if (((*d)->containers & container) && (*d)->scan && (*d)->takes_rest)
             st = (*d)->scan(scan);
     return st;
 }

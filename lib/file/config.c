@@ -56,15 +56,42 @@ lq_status lqi_config_model(const lq_file *file, json_t **root, lq_error *error)
     return parse(file, text, bytes, root, error);
 }
 
-lq_status lqi_config_quant(json_t *root, const lq_file *file, json_t **quant,
+/* The config beside config.json becomes *root's.  ModelOpt's is nested and has no method. */
+static lq_status parse_beside(json_t **root, const lq_file *file, lq_error *error)
+{
+    json_t *beside = NULL, *inner;
+    lq_status st = parse(file, file->quant_config, file->quant_config_bytes, &beside, error);
+
+    if (st)
+        return st;
+    inner = json_object_get(beside, "quantization");
+    if (json_is_object(inner)) {
+        json_object_set_new(inner, "quant_method", json_string("modelopt"));
+        json_incref(inner);
+        json_decref(beside);
+        beside = inner;
+    }
+    if (!*root)
+        *root = json_object();
+    if (json_object_set_new(*root, "quantization_config", beside))
+        return lqi_fail(error, LQ_ERR_NOMEM, NULL, "no memory for a config");
+    return LQ_OK;
+}
+
+lq_status lqi_config_quant(json_t **root, const lq_file *file, json_t **quant,
                            lq_error *error)
 {
     lqi_where where = { lq_file_path(file), NULL, LQ_NO_OFFSET };
-    json_t *q = json_object_get(root, "quantization_config");
-    json_t *method;
+    json_t *q = json_object_get(*root, "quantization_config"), *method;
 
-    if (!q && json_object_get(root, "quant_method"))
-        q = root;
+    if (!q && json_object_get(*root, "quant_method"))
+        q = *root;
+    if (!q && file->quant_config) {
+        lq_status st = parse_beside(root, file, error);
+        if (st)
+            return st;
+        q = json_object_get(*root, "quantization_config");
+    }
     if (!q || json_is_null(q))
         return LQ_OK;
     if (!json_is_object(q))

@@ -3,8 +3,8 @@
  * lib/file/directory_read.c - a checkpoint directory
  *
  * The weights are, in this order: the shards that model.safetensors.index.json lists;
- * model.safetensors; the only file whose name ends in ".safetensors".  config.json, if
- * there is one, is kept as text.
+ * model.safetensors; the only file whose name ends in ".safetensors".  config.json, and
+ * what quantizers write beside it, are kept as text.
  *
  * An index must agree with its shards: a tensor that it lists is in the shard it names.
  * Under 'strict' it also lists every tensor, and total_size is the sum of their sizes.
@@ -18,6 +18,13 @@
 #define CONFIG_BYTES  ((uint64_t)1 << 20)
 #define SINGLE_FILE   "model.safetensors"
 #define FILE_ENDING   ".safetensors"
+
+const char *const lqi_quant_files[] = {
+    "quantize_config.json",     /* AutoGPTQ, GPTQModel */
+    "quant_config.json",        /* AutoAWQ */
+    "hf_quant_config.json",     /* ModelOpt */
+    NULL
+};
 
 static lq_status fail_memory(const lq_file *file, lq_error *error)
 {
@@ -75,6 +82,8 @@ static lq_status read_text(lq_file *file, const char *name, uint64_t limit, text
     lq_status status = lqi_source_open(&file->allocator, t->path, 0, &source, NULL);
     if (status == LQ_ERR_NOTFOUND)
         return LQ_OK;
+    if (status == LQ_ERR_NOMEM)
+        return fail_memory(file, error);
     if (status != LQ_OK)
         status = lqi_source_open(&file->allocator, t->path, 0, &source, error);
     if (status != LQ_OK)
@@ -84,7 +93,8 @@ static lq_status read_text(lq_file *file, const char *name, uint64_t limit, text
     return status;
 }
 
-static lq_status keep_config(lq_file *file, const text_file *t, lq_error *error)
+static lq_status keep_config(lq_file *file, const text_file *t, const char **config,
+                             uint64_t *bytes, lq_error *error)
 {
     lqi_json json;
     if (!t->text)
@@ -96,18 +106,30 @@ static lq_status keep_config(lq_file *file, const text_file *t, lq_error *error)
     char *text = lqi_arena_text(&file->arena, t->text, t->bytes);
     if (!text)
         return fail_memory(file, error);
-    file->config = text;
-    file->config_bytes = t->bytes;
+    *config = text;
+    *bytes = t->bytes;
     return LQ_OK;
 }
 
-static lq_status read_config(lq_file *file, lq_error *error)
+static lq_status read_config(lq_file *file, const char *name, const char **config,
+                             uint64_t *bytes, lq_error *error)
 {
     text_file t;
-    lq_status status = read_text(file, CONFIG_FILE, CONFIG_BYTES, &t, error);
+    lq_status status = read_text(file, name, CONFIG_BYTES, &t, error);
     if (status == LQ_OK)
-        status = keep_config(file, &t, error);
+        status = keep_config(file, &t, config, bytes, error);
     lqi_free(&file->allocator, t.text);
+    return status;
+}
+
+/* config.json, and the first file that quantizers write beside it. */
+static lq_status read_configs(lq_file *file, lq_error *error)
+{
+    lq_status status = read_config(file, CONFIG_FILE, &file->config, &file->config_bytes,
+                                   error);
+    for (int i = 0; status == LQ_OK && !file->quant_config && lqi_quant_files[i]; i++)
+        status = read_config(file, lqi_quant_files[i], &file->quant_config,
+                             &file->quant_config_bytes, error);
     return status;
 }
 
@@ -254,7 +276,7 @@ static lq_status read_single(lq_file *file, lq_error *error)
 lq_status lqi_directory_read(lq_file *file, lq_error *error)
 {
     text_file t;
-    lq_status status = read_config(file, error);
+    lq_status status = read_configs(file, error);
     if (status != LQ_OK)
         return status;
     status = read_text(file, LQI_INDEX_FILE, file->opts.max_header, &t, error);

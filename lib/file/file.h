@@ -89,7 +89,12 @@ struct lq_file {
     lqi_names    *entry_names, *key_names;
     const char   *config;           /* text, or NULL */
     uint64_t      config_bytes;
+    const char   *quant_config;    /* directories: of lqi_quant_files, or NULL */
+    uint64_t      quant_config_bytes;
 };
+
+/* Names of the files beside config.json that say how a checkpoint is quantized. */
+extern const char *const lqi_quant_files[];
 
 /* Append; DUPLICATE, LIMIT (opts.max_tensors) or NOMEM.  The entry's name must be in
  * the arena. */

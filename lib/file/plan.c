@@ -151,6 +151,19 @@ static void fill_out(lqi_plan *plan, const lqi_weight *w, lqi_job *job)
         out->tensor[p] = LQI_NONE;
 }
 
+/* The choice's reason, and the reader's note. */
+static lq_status explain(lqi_plan *plan, const lqi_weight *w, const char *reason, lqi_job *job)
+{
+    const char *note = w->note ? w->note : "";
+    size_t n = strlen(reason) + strlen(note) + 3;
+
+    job->reason = lqi_arena_alloc(&plan->arena, n);
+    if (!job->reason)
+        return nomem(plan);
+    snprintf(job->reason, n, "%s%s%s", reason, *reason && *note ? "; " : "", note);
+    return LQ_OK;
+}
+
 static lq_status plan_weight(lqi_plan *plan, uint64_t index, const lqi_choose *rule,
                              lqi_job *job)
 {
@@ -173,9 +186,9 @@ static lq_status plan_weight(lqi_plan *plan, uint64_t index, const lqi_choose *r
     if (st)
         return st;
     job->action = choice.action;
-    job->reason = lqi_arena_text(&plan->arena, choice.reason, strlen(choice.reason));
-    if (!job->reason)
-        return nomem(plan);
+    st = explain(plan, w, choice.reason, job);
+    if (st)
+        return st;
     if (job->raw != LQI_NONE)
         return LQ_OK;
     job->out.spec = choice.action == LQ_ENCODE ? choice.spec : w->spec;

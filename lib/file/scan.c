@@ -100,6 +100,35 @@ lq_status lqi_scan_expect(lqi_scan *scan, uint64_t index, lq_dtype dtype, uint64
     return LQ_OK;
 }
 
+/* Old files of compressed-tensors say -1 everywhere where there is no order. */
+lq_status lqi_scan_order(lqi_scan *scan, uint64_t index, uint64_t cols, uint64_t group,
+                         int *permuted)
+{
+    uint64_t groups = lqi_div_up(cols, group), bad = LQI_NONE, unset = 0;
+    void *memory = NULL;
+    lq_status st = lqi_scan_expect(scan, index, LQ_I32, cols);
+
+    if (!st)
+        st = lqi_tensor_bytes(scan->cp->ctx, scan->file, index, &memory, scan->error);
+    if (st)
+        return st;
+    *permuted = 0;
+    for (uint64_t i = 0; i < cols; i++) {
+        uint32_t g = lqi_load32((const uint8_t *)memory + 4 * i);
+        unset += g == UINT32_MAX;
+        if (g >= groups && bad == LQI_NONE)
+            bad = i;
+        *permuted |= g != i / group;
+    }
+    lqi_free(lqi_ctx_allocator(scan->cp->ctx), memory);
+    if (unset == cols)
+        *permuted = 0;
+    else if (bad != LQI_NONE)
+        return lqi_scan_fail(scan, index, LQ_ERR_CORRUPT, "column %llu belongs to no group",
+                             (unsigned long long)bad);
+    return LQ_OK;
+}
+
 static lq_status grow(lq_checkpoint *cp, lq_error *error)
 {
     const lq_allocator *a = lqi_ctx_allocator(cp->ctx);

@@ -162,6 +162,8 @@ static int is_fatal(lq_status st)
 static lq_status check_weight(verify *v, uint64_t index)
 {
     const lqi_weight *w = &v->cp->weights[index];
+    const char *note = w->note ? w->note : "";
+    char message[160];
     int checked = 0;
     lq_status st = LQ_OK;
 
@@ -173,11 +175,12 @@ static lq_status check_weight(verify *v, uint64_t index)
         st = lqi_rows_alone(&w->spec) ? check_rows(v, w) : check_loaded(v, index);
     if (is_fatal(st))
         return st;
+    snprintf(message, sizeof message, "%s%s%s", checked ? "checksum and contents are right"
+             : "contents are legal, no checksum recorded", *note ? "; " : "", note);
     if (st)
         find(v, st, w->name, *v->error.message ? v->error.message : lq_status_text(st));
     else
-        find(v, LQ_OK, w->name, checked ? "checksum and contents are right"
-                                        : "contents are legal, no checksum recorded");
+        find(v, LQ_OK, w->name, message);
     return LQ_OK;
 }
 

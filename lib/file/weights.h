@@ -61,6 +61,7 @@ typedef struct lqi_weight {
     uint32_t           part_count;
     uint32_t           variant;     /* the dialect's own */
     int                magnitudes;  /* its scales are never negative */
+    const char        *note;        /* static, or NULL: what its reader had to settle */
     lq_codebook       *codebook;    /* owned, or NULL */
 } lqi_weight;
 
@@ -122,8 +123,9 @@ lq_status lqi_tensor_bytes(const lq_ctx *ctx, const lq_file *file, uint64_t inde
 lq_status lqi_config_parse(const lq_file *file, struct json_t **root, lq_error *error);
 /* The same, but of a single file the whole model's config, where it has both. */
 lq_status lqi_config_model(const lq_file *file, struct json_t **root, lq_error *error);
-/* The quantization_config in it: a borrowed object, or NULL.  CORRUPT. */
-lq_status lqi_config_quant(struct json_t *root, const lq_file *file, struct json_t **quant,
+/* The quantization_config in it, or beside it (then it becomes *root's): a borrowed object,
+ * or NULL.  CORRUPT. */
+lq_status lqi_config_quant(struct json_t **root, const lq_file *file, struct json_t **quant,
                            lq_error *error);
 #endif
 

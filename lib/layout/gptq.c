@@ -307,22 +307,29 @@ lq_status lq_gptq_export(const lq_rows *rows, const lq_gptq *gptq)
     return LQ_OK;
 }
 
-int32_t lq_gptq_detect(const void *qzeros, uint64_t bytes, uint32_t bits)
+int32_t lqi_gptq_detect(const void *qzeros, uint64_t bytes, uint32_t bits, int planes)
 {
-    int v1 = 1, v2 = 1;
+    int v1 = !planes, v2 = 1;
 
-    if (!qzeros || !bytes || (bits != 2 && bits != 3 && bits != 4 && bits != 8))
+    if (!qzeros || !bytes || bits < 2 || bits > 8 || (!planes && bits > 4 && bits != 8))
         return 0;
     /* whole batches of 32 fields are whole words, so all groups make one stream */
     if (bytes % (4 * (uint64_t)bits))
         return 0;
     uint32_t middle = 1u << (bits - 1);
-    stream s = { bits, 0 };
+    stream s = { bits, planes };
 
     for (uint64_t k = 0; k < bytes / bits * 8 && (v1 || v2); k++) {
         uint32_t field = field_read(&s, qzeros, 1, k, 0);
         v1 &= field == middle - 1;
         v2 &= field == middle;
     }
+    if (v2 && planes)
+        return LQ_GPTQ_PLANES;
     return v2 ? LQ_GPTQ_V2 : v1 ? LQ_GPTQ_V1 : 0;
+}
+
+int32_t lq_gptq_detect(const void *qzeros, uint64_t bytes, uint32_t bits)
+{
+    return lqi_gptq_detect(qzeros, bytes, bits, 0);
 }

@@ -46,6 +46,10 @@ lq_status lqi_matrix_set_zero(const lqi_matrix *m, uint64_t index, uint32_t zero
 /* All our zero points in range: LQ_ERR_CORRUPT; and at least 'least': LQ_ERR_NUMERIC. */
 lq_status lqi_matrix_check_zeros(const lqi_matrix *m, uint32_t least);
 
+/* lq_gptq_detect(), and with 'planes' LQ_GPTQ_PLANES if every field of such an array is
+ * 2^(bits-1). */
+int32_t lqi_gptq_detect(const void *qzeros, uint64_t bytes, uint32_t bits, int planes);
+
 /* Write what the caller's struct, read into 'copy', has room for. */
 void lqi_struct_return(void *dst, const void *copy, size_t known);
 

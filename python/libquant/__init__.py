@@ -12,8 +12,8 @@ The C library is $LIBQUANT_LIBRARY, or what the system's loader finds.
 from .buffers import (BF16, BOOL, E8M0, F8_E4M3, F8_E5M2, F16, F32, F64, I8, I16, I32, I64,
                       U8, U16, U32, U64)
 from .checkpoint import (ENCODE, KEEP, Checkpoint, Choice, Imatrix, Report, Weight,
-                         choose_default, convert, gguf_name,
-                         mix_spec, mixes, verify)
+                         choose_default, convert, dialects, gguf_name, mix_spec,
+                         mixes, verify)
 from .core import (Codebook, Context, Format, Scales, Spec, dtype_bytes, dtype_name,
                    format, formats, level_available, level_find, level_name, plane_name,
                    version)

@@ -24,6 +24,7 @@ class Weight:
         self.dims = tuple(raw.dims[:raw.n_dims])
         self.shape = (raw.shape.outer, raw.shape.rows, raw.shape.cols)
         self.bytes = raw.bytes
+        self.note = raw.note.decode()
 
     def __repr__(self):
         return f"<Weight {self.name} {self.dims} {self.spec}>"
@@ -134,6 +135,15 @@ def choose_default(checkpoint, key, spec, container=DIRECTORY):
     check(lib.lq_choose_default(byref(raw), byref(as_spec(spec).raw), container,
                                 byref(choice)))
     return Choice(choice)
+
+
+def dialects():
+    """Names of the dialects that convert() writes: "gptq", "awq"..."""
+    names, index = [], 0
+    while lib.lq_dialect_name(index):
+        names.append(lib.lq_dialect_name(index).decode())
+        index += 1
+    return names
 
 
 def mixes():

@@ -189,7 +189,8 @@ class lq_writer_opts(Structure):
 class lq_weight(Structure):
     _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("spec", POINTER(lq_spec)),
                 ("dialect", c_char_p), ("dtype", c_int32), ("n_dims", c_uint32),
-                ("dims", c_uint64 * MAX_DIMS), ("shape", lq_shape), ("bytes", c_uint64)]
+                ("dims", c_uint64 * MAX_DIMS), ("shape", lq_shape), ("bytes", c_uint64),
+                ("note", c_char_p)]
 
 
 class lq_choice(Structure):
@@ -395,6 +396,7 @@ FUNCTIONS = {
     "lq_choose_default": (_status, [_P(lq_weight), _spec, c_int32, _P(lq_choice)]),
     "lq_convert_opts_init": (None, [_P(lq_convert_opts)]),
     "lq_convert": (_status, [_ctx, _text, _text, _P(lq_convert_opts), _err]),
+    "lq_dialect_name": (_text, [c_size_t]),
     "lq_mix_name": (_text, [c_size_t]),
     "lq_mix_spec": (_status, [_text, _spec]),
     "lq_gguf_name": (_status, [_text, _P(c_char), c_size_t]),

@@ -126,6 +126,49 @@ static void packed(void **state)
     }
 }
 
+/* Every form of GPTQ and width of it, and what ModelOpt has. */
+static void on_request(void **state)
+{
+    static const char *const gptq[] = { "gptq", "gptq_v1", "gptq_v2", "gptq_p" };
+    char spec[32];
+
+    (void)state;
+    for (unsigned bits = 2; bits <= 8; bits++)
+        for (size_t v = bits > 4 && bits < 8 ? 3 : 0; v < COUNT(gptq); v++) {
+            snprintf(spec, sizeof spec, v == 1 ? "int%u:g64:f16" : "int%u:g32:zp:f16", bits);
+            quantize(spec, "lq", "own.safetensors");
+            assert_int_equal(rewrite("own.safetensors", gptq[v], "g.safetensors"), LQ_OK);
+            same("own.safetensors", "g.safetensors", v == 3 ? "gptq_p" : "gptq");
+        }
+    quantize("int5:g32:zp:f16", "lq", "own.safetensors");
+    assert_int_equal(rewrite("own.safetensors", "gptq", "g.safetensors"), LQ_ERR_UNSUPPORTED);
+    quantize("nvfp4:gm", "lq", "own.safetensors");
+    quantize("nvfp4:gm", "modelopt", "theirs.safetensors");
+    same("own.safetensors", "theirs.safetensors", "modelopt");
+    quantize("fp8_e4m3:t", "lq", "own.safetensors");
+    quantize("fp8_e4m3:t", "modelopt", "theirs.safetensors");
+    same("own.safetensors", "theirs.safetensors", "modelopt");
+    assert_int_equal(rewrite("theirs.safetensors", "compressed-tensors", "c.safetensors"), LQ_OK);
+    same("own.safetensors", "c.safetensors", "compressed-tensors");
+}
+
+/* A directory of ModelOpt says it twice, and each of the two is enough. */
+static void two_configs(void **state)
+{
+    static const char *const files[] = { "m/config.json", "m/hf_quant_config.json" };
+    char gone[512];
+
+    (void)state;
+    quantize("fp8_e4m3:t", "lq", "own.safetensors");
+    for (size_t i = 0; i < COUNT(files); i++) {
+        quantize("fp8_e4m3:t", "modelopt", "m");
+        strcpy(gone, folder_path(&f, files[i]));
+        assert_int_equal(unlink(gone), 0);
+        same("own.safetensors", "m", "modelopt");
+        folder_clear(folder_path(&f, "m"), 1);
+    }
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -170,7 +213,8 @@ static void blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(chain), cmocka_unit_test(packed), cmocka_unit_test(refused),
+        cmocka_unit_test(chain), cmocka_unit_test(packed), cmocka_unit_test(on_request),
+        cmocka_unit_test(two_configs), cmocka_unit_test(refused),
         cmocka_unit_test(blocks),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

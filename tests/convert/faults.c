@@ -21,8 +21,40 @@ static void make(const lq_ctx *ctx)
     made_write(ctx, in, LQ_CONTAINER_SAFETENSORS, NULL, sources, COUNT(sources));
 }
 
-static const char *const outputs[] = { "out.safetensors", "out", "out.gguf" };
-static const char *const specs[] = { "nf4:b64:dq", "int4:g32:zp:f16", "f16" };
+/* Each container, and each writer that holds planes or writes files of its own. */
+static const struct run {
+    const char *out, *spec, *dialect;
+} runs[] = {
+    { "out.safetensors", "nf4:b64:dq", NULL },
+    { "out", "int4:g32:zp:f16", NULL },
+    { "out.gguf", "f16", NULL },
+    { "out.safetensors", "int4:g32:f16", "gptq_v1" },
+    { "out.safetensors", "int5:g32:zp:f16", "gptq_p" },
+    { "out.safetensors", "int4:g32:zp:f16", "awq" },
+    { "out.safetensors", "int3:g32:zp:f16", "compressed-tensors" },
+    { "out.safetensors", "int8:g32:zp:f16", "compressed-tensors" },
+    { "out.safetensors", "mxfp8_e4m3", "compressed-tensors" },
+    { "out", "nvfp4:gm", "modelopt" },
+};
+
+/* Dialects do not take every shape. */
+static lq_status choose_even(void *user, const lq_weight *weight, lq_choice *choice)
+{
+    if (weight->shape.cols % 32 == 0)
+        return choose_all(user, weight, choice);
+    choice->action = LQ_KEEP;
+    return LQ_OK;
+}
+
+static lq_convert_opts run_opts(const struct run *r, lq_spec *spec)
+{
+    lq_convert_opts o = convert_opts(spec);
+
+    o.dialect = r->dialect;
+    if (r->dialect)
+        o.choose = choose_even;
+    return o;
+}
 
 /* ------------------------------------------------------------------- cancel */
 
@@ -47,14 +79,14 @@ static void cancel(void **state)
 
     (void)state;
     make(ctx);
-    for (size_t i = 0; i < COUNT(outputs); i++)
+    for (size_t i = 0; i < COUNT(runs); i++)
         for (int at = 0;; at++) {
-            lq_spec spec = test_spec(specs[i]);
-            lq_convert_opts o = convert_opts(&spec);
+            lq_spec spec = test_spec(runs[i].spec);
+            lq_convert_opts o = run_opts(&runs[i], &spec);
             countdown c = { at, 0, NULL };
             lq_error error = LQ_ERROR_INIT;
             lq_status st;
-            strcpy(out, folder_path(&f, outputs[i]));
+            strcpy(out, folder_path(&f, runs[i].out));
             o.progress.report = stop;
             o.progress.user = &c;
             st = lq_convert(ctx, in, out, &o, &error);
@@ -111,12 +143,12 @@ static void no_memory(void **state)
     assert_int_equal(lq_ctx_create(&co, &ctx, NULL), LQ_OK);
     make(ctx);
     base = m.live;
-    for (size_t i = 0; i < COUNT(outputs); i++)
+    for (size_t i = 0; i < COUNT(runs); i++)
         for (long n = 0;; n++) {
-            lq_spec spec = test_spec(specs[i]);
-            lq_convert_opts o = convert_opts(&spec);
+            lq_spec spec = test_spec(runs[i].spec);
+            lq_convert_opts o = run_opts(&runs[i], &spec);
             lq_status st;
-            strcpy(out, folder_path(&f, outputs[i]));
+            strcpy(out, folder_path(&f, runs[i].out));
             m.left = n;
             st = lq_convert(ctx, in, out, &o, NULL);
             assert_int_equal(m.live, base);
@@ -126,7 +158,7 @@ static void no_memory(void **state)
                 break;
             }
             if (st != LQ_ERR_NOMEM)
-                fail_msg("%s, allocation %ld: %s", specs[i], n, lq_status_name(st));
+                fail_msg("%s, allocation %ld: %s", runs[i].spec, n, lq_status_name(st));
             assert_int_equal(folder_count(f.path), 1);
         }
     m.left = 1000000;

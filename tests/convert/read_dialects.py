@@ -14,54 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-
-def f32(x):
-    """Round to f32; the arithmetic below is f32 after every operation."""
-    return struct.unpack('<f', struct.pack('<f', x))[0]
-
-
-class Safetensors:
-    SIZES = {'F32': 'f', 'F16': 'e', 'I32': 'i', 'I64': 'q', 'I8': 'b', 'U8': 'B'}
-
-    def __init__(self, path):
-        data = open(path, 'rb').read()
-        n = struct.unpack_from('<Q', data)[0]
-        self.header = json.loads(data[8:8 + n])
-        self.meta = self.header.pop('__metadata__', {})
-        self.body = data[8 + n:]
-
-    def names(self):
-        return self.header.keys()
-
-    def shape(self, name):
-        return self.header[name]['shape']
-
-    def dtype(self, name):
-        return self.header[name]['dtype']
-
-    def raw(self, name):
-        a, b = self.header[name]['data_offsets']
-        return self.body[a:b]
-
-    def values(self, name):
-        raw, dtype = self.raw(name), self.dtype(name)
-        if dtype == 'BF16':
-            return [struct.unpack('<f', b'\0\0' + raw[i:i + 2])[0]
-                    for i in range(0, len(raw), 2)]
-        if dtype == 'F8_E4M3':
-            return [e4m3(b) for b in raw]
-        code = self.SIZES[dtype]
-        return list(struct.unpack('<%d%s' % (len(raw) // struct.calcsize(code), code), raw))
-
-
-def e4m3(b):
-    sign = -1.0 if b & 128 else 1.0
-    exp, man = b >> 3 & 15, b & 7
-    if exp == 15 and man == 7:
-        return float('nan')
-    if exp == 0:
-        return sign * man * 2.0 ** -9
-    return sign * (1 + man / 8) * 2.0 ** (exp - 7)
+from numbers_of_files import E2M1, Safetensors, f32, fields, planes
 
 
 # -- bitsandbytes ---------------------------------------------------------------------
@@ -104,18 +57,12 @@ def read_bnb8(st, name):
 
 # -- GPTQ -----------------------------------------------------------------------------
 
-def fields(words, bits, count):
-    """'count' fields of a little-endian stream of 32-bit words."""
-    stream = 0
-    for i, w in enumerate(words):
-        stream |= (w & 0xffffffff) << 32 * i
-    return [stream >> bits * k & (1 << bits) - 1 for k in range(count)]
-
-
 def read_gptq(st, name, config):
     base = name[:-len('.weight')]
-    assert config['quant_method'] == 'gptq' and config['checkpoint_format'] == 'gptq_v2'
-    bits = config['bits']
+    form = config['checkpoint_format']
+    assert config['quant_method'] == 'gptq' and form in ('gptq', 'gptq_v2', 'gptq_p')
+    bits, unpack = config['bits'], planes if form == 'gptq_p' else fields
+    plus = form == 'gptq'
     qweight, qzeros = st.values(base + '.qweight'), st.values(base + '.qzeros')
     scales, g_idx = st.values(base + '.scales'), st.values(base + '.g_idx')
     cols = len(g_idx)
@@ -125,13 +72,13 @@ def read_gptq(st, name, config):
     assert groups == cols // size and g_idx == [i // size for i in range(cols)]
     words = cols * bits // 32
     zero_words = rows * bits // 32
-    zeros = [fields(qzeros[g * zero_words:(g + 1) * zero_words], bits, rows)
+    zeros = [[z + plus for z in unpack(qzeros[g * zero_words:(g + 1) * zero_words], bits, rows)]
              for g in range(groups)]
     if config['sym']:
         assert all(z == 1 << bits - 1 for row in zeros for z in row)
     out = []
     for r in range(rows):
-        codes = fields([qweight[w * rows + r] for w in range(words)], bits, cols)
+        codes = unpack([qweight[w * rows + r] for w in range(words)], bits, cols)
         for c in range(cols):
             g = g_idx[c]
             out.append(f32((codes[c] - zeros[g][r]) * scales[g * rows + r]))
@@ -194,9 +141,6 @@ def read_packed(st, name, config):
     return out
 
 
-E2M1 = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
-
-
 def read_fp4(st, name, form, group):
     packed, (rows, half) = st.raw(name + '_packed'), st.shape(name + '_packed')
     size = group['group_size']
@@ -224,23 +168,58 @@ def read_plain(st, name, config):
         br, bc = config['weight_block_size']
         scale, shape = st.values(name + '_scale_inv'), st.shape(name + '_scale_inv')
         assert shape == [-(-rows // br), -(-cols // bc)]
-        at = lambda r, c: scale[r // br * shape[1] + c // bc]
+        at = lambda r, c: r // br * shape[1] + c // bc
     else:
-        group = config['config_groups']['group_0']['weights']
-        scale, shape = st.values(name + '_scale'), st.shape(name + '_scale')
-        assert config['format'] == {'int': 'int-quantized', 'float': 'float-quantized'}[
-            group['type']] and group['num_bits'] == 8 and group['symmetric']
-        if group['strategy'] == 'tensor':
-            assert shape == [1]
-            at = lambda r, c: scale[0]
-        elif group['strategy'] == 'channel':
-            assert shape == [rows, 1]
-            at = lambda r, c: scale[r]
-        else:
-            size = group['group_size']
-            assert shape == [rows, cols // size]
-            at = lambda r, c: scale[r * shape[1] + c // size]
-    return [f32(codes[r * cols + c] * at(r, c)) for r in range(rows) for c in range(cols)]
+        scale, shape, at = plain_scales(st, name, config, rows, cols)
+    zeros = st.values(name + '_zero_point') if name + '_zero_point' in st.names() else None
+    assert not zeros or config['config_groups']['group_0']['weights']['symmetric'] is False
+    return [f32((codes[r * cols + c] - (zeros[at(r, c)] if zeros else 0)) * scale[at(r, c)])
+            for r in range(rows) for c in range(cols)]
+
+
+def plain_scales(st, name, config, rows, cols):
+    """Scales, their shape, and the index of the one of a row and a column."""
+    group = config['config_groups']['group_0']['weights']
+    mx = config['format'] == 'mxfp8-quantized'
+    shape = st.shape(name + '_scale')
+    assert group['type'] == ('int' if st.dtype(name) == 'I8' else 'float')
+    assert mx or config['format'] == group['type'] + '-quantized'
+    assert group['num_bits'] == 8
+    if mx:
+        assert st.dtype(name + '_scale') == 'U8' and group['group_size'] == 32
+        scale = [2.0 ** (e - 127) for e in st.raw(name + '_scale')]
+    else:
+        scale = st.values(name + '_scale')
+    if group['strategy'] == 'tensor':
+        assert shape == [1]
+        return scale, shape, lambda r, c: 0
+    if group['strategy'] == 'channel':
+        assert shape == [rows, 1]
+        return scale, shape, lambda r, c: r
+    if group['strategy'] == 'block':
+        br, bc = group['block_structure']
+        assert shape == [-(-rows // br), -(-cols // bc)]
+        return scale, shape, lambda r, c: r // br * shape[1] + c // bc
+    size = group['group_size']
+    assert group['strategy'] == 'group' and shape == [rows, cols // size]
+    return scale, shape, lambda r, c: r * shape[1] + c // size
+
+
+# -- ModelOpt ---------------------------------------------------------------------------
+
+def read_modelopt(st, name, config):
+    assert st.shape(name + '_scale' + ('_2' if config['quant_algo'] == 'NVFP4' else '')) == []
+    if config['quant_algo'] == 'FP8':
+        scale = st.values(name + '_scale')[0]
+        return [f32(v * scale) for v in st.values(name)]
+    assert config['quant_algo'] == 'NVFP4' and st.dtype(name) == 'U8'
+    by = st.values(name + '_scale_2')[0]
+    scales = [f32(s * by) for s in st.values(name + '_scale')]
+    raw, out = st.raw(name), []
+    for i in range(2 * len(raw)):
+        code = raw[i // 2] >> 4 * (i % 2) & 15
+        out.append(f32((-1 if code & 8 else 1) * E2M1[code & 7] * scales[i // 16]))
+    return out
 
 
 # -- lq -------------------------------------------------------------------------------
@@ -279,6 +258,8 @@ def decode(st, name):
         return read_awq(st, name, config)
     if method == 'compressed-tensors' and 'pack' in config['format']:
         return read_packed(st, name, config)
+    if method == 'modelopt':
+        return read_modelopt(st, name, config)
     if method in ('compressed-tensors', 'fp8'):
         return read_plain(st, name, config)
     assert method is None
@@ -321,12 +302,17 @@ def check(emit, spec):
     print(spec, 'ok')
 
 
-SPECS = ['nf4:b64', 'nf4:b64:dq', 'fp4:b128', 'fp4:b32:dq', 'llm_int8', 'int4:g32:zp:f16',
-         'int4:ch:f16', 'int8:ch', 'int8:g64', 'fp8_e4m3:ch', 'fp8_e4m3:t',
-         'fp8_e4m3:128x128', 'q8_0', 'int8:g32:zp', 'int4:g32:zp:f16 awq', 'int4:g64:f16 awq',
-         'int4:g32:zp:f16 compressed-tensors', 'int3:g32:zp:f32 compressed-tensors',
-         'int6:ch:f16 compressed-tensors', 'mxfp4 compressed-tensors',
-         'nvfp4:gd compressed-tensors']
+SPECS = ['nf4:b64', 'nf4:b64:dq', 'fp4:b128', 'fp4:b32:dq', 'llm_int8', 'q8_0',
+         'int8:g32:zp lq', 'int4:g32:zp:f16', 'int4:ch:f16', 'int8:ch', 'int8:g64',
+         'int8:g32:zp', 'int8:t:zp:f16', 'fp8_e4m3:ch', 'fp8_e4m3:t', 'fp8_e4m3:128x128',
+         'mxfp8_e4m3', 'int4:g32:zp:f16 awq', 'int4:g64:f16 awq',
+         'fp8_e4m3:128x64 compressed-tensors', 'mxfp4 compressed-tensors',
+         'nvfp4:gd compressed-tensors', 'nvfp4:gm modelopt', 'fp8_e4m3:t modelopt']
+SPECS += ['int%d:g32:zp:f16 %s' % (b, v) for v in ('gptq', 'gptq_v2') for b in (2, 3, 4, 8)]
+SPECS += ['int%d:g64:f16 gptq_v1' % b for b in (2, 3, 4, 8)]
+SPECS += ['int%d:g32:%sf16 gptq_p' % (b, 'zp:' * (b % 2)) for b in range(2, 9)]
+SPECS += ['int%d:g32:zp:f32 compressed-tensors' % b for b in range(2, 8)]
+SPECS += ['int%d:ch:f16 compressed-tensors' % b for b in range(2, 8)]
 
 if __name__ == '__main__':
     for text in sys.argv[2:] or SPECS:

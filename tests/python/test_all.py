@@ -438,6 +438,10 @@ class Files(unittest.TestCase):
                          "blk.7.attn_k.weight")
         self.assertIsNone(lq.gguf_name("blk.7.attn_k.weight"))
 
+    def test_dialects(self):
+        self.assertIn("gptq_p", lq.dialects())
+        self.assertEqual(len(set(lq.dialects())), len(lq.dialects()))
+
     def test_mixes(self):
         self.assertIn("q4_k_m", lq.mixes())
         self.assertEqual(str(lq.mix_spec("Q4_K_M")), "q4_k")

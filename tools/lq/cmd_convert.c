@@ -6,15 +6,13 @@
 
 #include <string.h>
 
-static const char *const dialects[] = {
-    "gptq", "awq", "compressed-tensors", "bitsandbytes", "fp8", "lq", NULL
-};
-
 static const char *find_dialect(const char *text)
 {
-    for (const char *const *d = dialects; *d; d++)
-        if (!strcmp(text, *d))
-            return *d;
+    const char *name;
+
+    for (size_t i = 0; (name = lq_dialect_name(i)) != NULL; i++)
+        if (!strcmp(text, name))
+            return name;
     return NULL;
 }
 

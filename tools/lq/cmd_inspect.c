@@ -35,6 +35,8 @@ static void print_weight(tool *t, const lq_weight *w)
         out_printf(t, " %7.3f\n", bits_per_weight(w->bytes, &w->shape));
     else
         out_printf(t, " %7s\n", "-");
+    if (*w->note)
+        out_printf(t, "  note: %s\n", w->note);
 }
 
 static void json_weight(doc *j, const lq_weight *w)
@@ -55,6 +57,8 @@ static void json_weight(doc *j, const lq_weight *w)
         doc_number(j, "bits_per_weight", bits_per_weight(w->bytes, &w->shape));
     else
         doc_null(j, "bits_per_weight");
+    if (*w->note)
+        doc_string(j, "note", w->note);
     doc_close(j);
 }
 

@@ -203,7 +203,10 @@ static lq_status import(const lq_checkpoint *cp, const lqi_weight *w,
     rows.cols = w->shape.cols;
     if (!st) {
         st = lq_awq_import(&awq, &rows);
-        if (st)
+        if (st == LQ_ERR_NUMERIC)
+            st = lqi_fail(error, LQ_ERR_CORRUPT, &where, "a scaled zero point is not that of "
+                          "an integer from 0 to 15");
+        else if (st)
             lqi_fail(error, st, &where, "%s", lq_status_text(st));
     }
     for (int i = 0; i < 3; i++)

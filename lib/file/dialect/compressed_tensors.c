@@ -2,24 +2,28 @@
 /*
  * lib/file/dialect/compressed_tensors.c - plain 8-bit numbers beside their scales
  *
- *   L.weight        I8, F8_E4M3 or F8_E5M2 [out, in]
- *   L.weight_scale  F32, F16 or BF16: [1] or a scalar (per tensor), [out] or [out, 1]
- *                   (per channel), [out, in / N] (groups), [out / R, in / C] (blocks)
+ *   L.weight             I8, F8_E4M3 or F8_E5M2 [out, in]
+ *   L.weight_scale       F32, F16 or BF16: [1] or a scalar (per tensor), [out] or [out, 1]
+ *                        (per channel), [out, in / N] (groups), [out / R, in / C] (blocks)
+ *   L.weight_zero_point  I8, as many as scales, optional; others than I8 when all zero
+ *   L.weight_g_idx       I32 [in], optional: the group of each column
  *
- * the formats "int-quantized" and "float-quantized".  L.weight_zero_point may be there
- * when it is all zero.  MXFP8 has U8 scales (E8M0) of 32 columns.  What packs several codes
- * into a word is in packed.c.
+ * the formats "int-quantized" and "float-quantized".  MXFP8 has U8 scales (E8M0) of 32
+ * columns.  What packs several codes into a word is in packed.c, writing in
+ * compressed_tensors_write.c.
  */
 #include <stdio.h>
 
-#include "lib/file/dialect/json.h"
+#include "lib/file/dialect/compressed_tensors.h"
 
 typedef struct model {
-    uint64_t    codes, scale;
+    uint64_t    codes, scale, zero, gidx;   /* the last two may be missing */
     size_t      base;
     uint64_t    rows, cols;
-    const char *number;         /* "int8", "fp8_e4m3" */
+    uint64_t    group_cols;                 /* of groups in a row, else 0 */
+    const char *number;                     /* "int8", "fp8_e4m3" */
     char        group[48];
+    int         asymmetric, permuted;
 } model;
 
 /* ------------------------------------------------------------------- config */
@@ -96,6 +100,7 @@ static lq_status group_cols(lqi_scan *scan, model *m, uint64_t groups)
                              (unsigned long long)groups, (unsigned long long)m->cols,
                              (unsigned long long)size);
     snprintf(m->group, sizeof m->group, "g%llu", (unsigned long long)size);
+    m->group_cols = size;
     return LQ_OK;
 }
 
@@ -166,30 +171,48 @@ static lq_status find_group(lqi_scan *scan, model *m)
 
 /* --------------------------------------------------------------------- scan */
 
-static lq_status check_zero_point(lqi_scan *scan, const model *m, lqi_weight *w)
+/* Zero points are kept where the config says so, or one of them is not 0. */
+static lq_status find_zeros(lqi_scan *scan, model *m)
 {
+    const lqi_entry *e;
     const uint8_t *p;
     void *memory = NULL;
-    uint64_t index, bytes;
-    int zero = 1;
+    int symmetric = 1, zero = 1;
     lq_status st = lqi_scan_find(scan, lqi_scan_entry(scan, m->scale)->name, m->base,
-                                 ".weight_zero_point", &index);
+                                 ".weight_zero_point", &m->zero);
 
-    if (st || index == LQI_NONE)
+    if (!st)
+        st = lqi_json_bool(scan, m->codes, only_group(scan), "symmetric", &symmetric);
+    if (st || m->zero == LQI_NONE)
         return st;
-    st = lqi_tensor_bytes(scan->cp->ctx, scan->file, index, &memory, scan->error);
+    e = lqi_scan_entry(scan, m->zero);
+    st = lqi_tensor_bytes(scan->cp->ctx, scan->file, m->zero, &memory, scan->error);
     if (st)
         return st;
     p = memory;
-    bytes = lqi_scan_entry(scan, index)->bytes;
-    for (uint64_t i = 0; i < bytes; i++)
+    for (uint64_t i = 0; i < e->bytes; i++)
         zero &= !p[i];
     lqi_free(lqi_ctx_allocator(scan->cp->ctx), memory);
-    if (!zero)
-        return lqi_scan_fail(scan, index, LQ_ERR_UNSUPPORTED,
-                             "zero points other than 0 are not known in this dialect");
-    lqi_scan_part(scan, w, LQI_PART_USED, index);
+    m->asymmetric = m->number[0] == 'i' && e->dtype == LQ_I8 && (!zero || !symmetric);
+    if (!zero && !m->asymmetric)
+        return lqi_scan_fail(scan, m->zero, LQ_ERR_UNSUPPORTED,
+                             "zero points other than 0 are known for int8 only");
     return LQ_OK;
+}
+
+static lq_status find_order(lqi_scan *scan, model *m)
+{
+    lq_status st = lqi_scan_find(scan, lqi_scan_entry(scan, m->scale)->name, m->base,
+                                 ".weight_g_idx", &m->gidx);
+
+    if (st || m->gidx == LQI_NONE)
+        return st;
+    st = lqi_scan_order(scan, m->gidx, m->cols, m->group_cols ? m->group_cols : m->cols,
+                        &m->permuted);
+    if (!st && m->permuted && m->number[0] != 'i')
+        return lqi_scan_fail(scan, m->gidx, LQ_ERR_UNSUPPORTED,
+                             "an order of columns is known for int8 only");
+    return st;
 }
 
 static lq_status build(lqi_scan *scan, const model *m)
@@ -198,19 +221,21 @@ static lq_status build(lqi_scan *scan, const model *m)
     char spec[LQ_SPEC_TEXT];
     lqi_weight *w;
     lq_status st = lqi_scan_add(scan, &lqi_dialect_compressed_tensors, e->name,
-                                strlen(e->name), 3, &w);
+                                strlen(e->name), 4, &w);
 
     if (st)
         return st;
     lqi_scan_part(scan, w, LQ_PLANE_CODES, m->codes);
     lqi_scan_part(scan, w, LQ_PLANE_SCALES, m->scale);
+    if (m->zero != LQI_NONE)
+        lqi_scan_part(scan, w, m->asymmetric ? LQ_PLANE_ZEROS : LQI_PART_USED, m->zero);
+    if (m->gidx != LQI_NONE)
+        lqi_scan_part(scan, w, m->permuted ? LQ_PLANE_GIDX : LQI_PART_USED, m->gidx);
     w->magnitudes = m->number[0] != 'i';
     w->n_dims = 2;
     memcpy(w->dims, e->dims, sizeof w->dims);
-    st = check_zero_point(scan, m, w);
-    if (st)
-        return st;
-    snprintf(spec, sizeof spec, "%s:%s:%s", m->number, m->group,
+    snprintf(spec, sizeof spec, "%s:%s%s%s:%s", m->number, m->group,
+             m->asymmetric ? ":zp" : "", m->permuted ? ":gidx" : "",
              s->dtype == LQ_U8 ? "e8m0" : lq_dtype_name(s->dtype));
     return lqi_scan_finish(scan, w, spec);
 }
@@ -241,6 +266,10 @@ static lq_status take(lqi_scan *scan, uint64_t scale, size_t base)
     st = check_config(scan, &m);
     if (!st)
         st = find_group(scan, &m);
+    if (!st)
+        st = find_zeros(scan, &m);
+    if (!st)
+        st = find_order(scan, &m);
     return st ? st : build(scan, &m);
 }
 
@@ -254,71 +283,12 @@ static lq_status left(lqi_scan *scan, uint64_t index)
 {
     const lqi_entry *e = lqi_scan_entry(scan, index);
 
-    if (strcmp(scan->method, "compressed-tensors") && strcmp(scan->method, "fp8"))
+    if (strcmp(scan->method, "compressed-tensors") && strcmp(scan->method, "fp8") &&
+        strcmp(scan->method, "modelopt"))
         return LQ_OK;
     if (!number_of(e->dtype) || !lqi_scan_base(e->name, ".weight"))
         return LQ_OK;
     return lqi_scan_fail(scan, index, LQ_ERR_NOTFOUND, "its scale is missing");
-}
-
-/* ------------------------------------------------------------------ writing */
-
-static int can_hold(const lqi_out *out)
-{
-    const lq_spec *s = &out->spec;
-    int is_int = s->format == LQ_FORMAT_INT8;
-    int is_fp8 = s->format == LQ_FORMAT_FP8_E4M3;
-    int tensor = s->group_rows == LQ_GROUP_ALL && s->group_cols == LQ_GROUP_ALL;
-
-    if ((!is_int && !is_fp8) || out->n_dims != 2 || !lqi_scan_base(out->name, ".weight"))
-        return 0;
-    if (s->zeros || s->scale2_block || s->flags ||
-        (s->scale_type != LQ_F32 && s->scale_type != LQ_F16 && s->scale_type != LQ_BF16))
-        return 0;
-    if (s->group_rows == 1 && s->group_cols == LQ_GROUP_ALL)
-        return 1;
-    return tensor || (is_int && s->group_rows == 1 && out->shape.cols % s->group_cols == 0);
-}
-
-static lq_status declare(lqi_out *out)
-{
-    const lq_spec *s = &out->spec;
-    lq_dtype codes = s->format == LQ_FORMAT_INT8 ? LQ_I8 : LQ_F8_E4M3;
-    uint64_t scales[2] = { out->shape.rows, 1 };
-    int tensor = s->group_rows == LQ_GROUP_ALL;
-    lq_status st = lqi_out_declare(out, out->name, "", codes, 2, out->dims,
-                                   &out->tensor[LQ_PLANE_CODES]);
-
-    if (tensor)
-        scales[0] = 1;
-    else if (s->group_cols != LQ_GROUP_ALL)
-        scales[1] = out->shape.cols / s->group_cols;
-    if (!st)
-        st = lqi_out_declare(out, out->name, "_scale", s->scale_type, tensor ? 1 : 2, scales,
-                             &out->tensor[LQ_PLANE_SCALES]);
-    out->main = out->tensor[LQ_PLANE_CODES];
-    return st;
-}
-
-static json_t *config(const lqi_plan *plan)
-{
-    const lq_spec *s = &lqi_first_quantized(plan)->spec;
-    int is_int = s->format == LQ_FORMAT_INT8, tensor = s->group_rows == LQ_GROUP_ALL;
-    int grouped = !tensor && s->group_cols != LQ_GROUP_ALL;
-
-    if (!lqi_same_specs(plan))
-        return NULL;
-    return json_pack("{s:s, s:s, s:s, s:{s:{s:[s], s:{s:i, s:s, s:b, s:s, s:o, s:b}, s:n, "
-                     "s:n}}, s:o}",
-                     "quant_method", "compressed-tensors",
-                     "format", is_int ? "int-quantized" : "float-quantized",
-                     "quantization_status", "compressed", "config_groups", "group_0",
-                     "targets", "Linear", "weights", "num_bits", 8,
-                     "type", is_int ? "int" : "float", "symmetric", 1,
-                     "strategy", tensor ? "tensor" : grouped ? "group" : "channel",
-                     "group_size", grouped ? json_integer(s->group_cols) : json_null(),
-                     "dynamic", 0, "input_activations", "output_activations",
-                     "ignore", lqi_json_kept(plan));
 }
 
 const lqi_dialect lqi_dialect_compressed_tensors = {
@@ -326,7 +296,7 @@ const lqi_dialect lqi_dialect_compressed_tensors = {
     .containers = LQI_IN_SAFETENSORS,
     .scan = scan,
     .left = left,
-    .can_hold = can_hold,
-    .declare = declare,
-    .config = config,
+    .can_hold = lqi_compressed_can_hold,
+    .declare = lqi_compressed_declare,
+    .config = lqi_compressed_config,
 };

@@ -38,7 +38,8 @@ struct lqi_dialect {
     uint32_t    containers;      /* bits 1 << lq_container it can be written to */
     int         takes_rest;      /* scans last: whatever nobody has claimed */
     int         asked;           /* written only where the caller names it */
-    lq_status (*scan)(lqi_scan *scan);
+    int32_t     variant;         /* the dialect's own: which of several forms it writes */
+    lq_status (*scan)(lqi_scan *scan);                                  /* or NULL */
     lq_status (*left)(lqi_scan *scan, uint64_t index);                  /* or NULL */
     /* Fill the planes of weights whose arrays are not planes (LQI_PART_ARRAY). */
     lq_status (*import)(const lq_checkpoint *cp, const lqi_weight *w,
@@ -50,6 +51,8 @@ struct lqi_dialect {
     /* Foreign dialects: a new quantization_config for the plan's quantized weights, NULL
      * where it could not tell the truth about all of them. */
     struct json_t *(*config)(const lqi_plan *plan);
+    /* Directories: a further file that says the same, and its name; or NULL. */
+    struct json_t *(*beside)(const lqi_plan *plan, const char **name);
 };
 
 extern const lqi_dialect *const lqi_dialects[];   /* NULL-terminated */
@@ -80,6 +83,11 @@ lq_status lqi_scan_fail(lqi_scan *scan, uint64_t index, lq_status status,
 /* The tensor has this element type, and 'count' elements in all. */
 lq_status lqi_scan_expect(lqi_scan *scan, uint64_t index, lq_dtype dtype, uint64_t count);
 
+/* The I32 tensor says the group of each column: *permuted 0 if that is column / group.
+ * CORRUPT: no such group. */
+lq_status lqi_scan_order(lqi_scan *scan, uint64_t index, uint64_t cols, uint64_t group,
+                         int *permuted);
+
 /* A new weight; its memory is the checkpoint's.  'name' need not be terminated. */
 lq_status lqi_scan_add(lqi_scan *scan, const lqi_dialect *dialect, const char *name,
                        size_t name_bytes, uint32_t max_parts, lqi_weight **weight);
@@ -101,8 +109,9 @@ const char *lqi_scan_name(lqi_scan *scan, const char *base, size_t base_bytes,
 
 extern const lqi_dialect lqi_dialect_plain, lqi_dialect_gguf, lqi_dialect_lq;
 #ifdef LQI_HAVE_JSON
-extern const lqi_dialect lqi_dialect_bitsandbytes, lqi_dialect_gptq,
-    lqi_dialect_compressed_tensors, lqi_dialect_fp8, lqi_dialect_awq, lqi_dialect_packed;
+extern const lqi_dialect lqi_dialect_bitsandbytes, lqi_dialect_gptq, lqi_dialect_gptq_v1,
+    lqi_dialect_gptq_v2, lqi_dialect_gptq_p, lqi_dialect_compressed_tensors, lqi_dialect_fp8,
+    lqi_dialect_awq, lqi_dialect_packed, lqi_dialect_modelopt;
 #endif
 
 #define LQI_IN_SAFETENSORS (1u << LQ_CONTAINER_SAFETENSORS | 1u << LQ_CONTAINER_DIRECTORY)

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/file/dialect/gptq.c - checkpoints of GPTQ, versions 1 and 2
+ * lib/file/dialect/gptq.c - checkpoints of GPTQ, versions 1, 2 and planes
  *
  *   L.qweight   I32 [in * bits / 32, out]       L.scales  F16 [groups, out]
  *   L.qzeros    I32 [groups, out * bits / 32]   L.g_idx   I32 [in]
  *
  * become the weight L.weight of [out, in].  The bits follow from qzeros and scales and
- * must agree with the config.  The version is the config's 'checkpoint_format' ("gptq"
- * when absent: what AutoGPTQ wrote); symmetric models are looked at, because files
- * labelled 1 with zero points of version 2 exist.  Without any config only symmetric
- * zero points tell the version.
+ * must agree with the config.  The version is the config's 'checkpoint_format': "gptq"
+ * (also when absent: what AutoGPTQ wrote) is 1, "gptq_v2", "gptq_p" (planes).  Files
+ * labelled 1 with zero points of version 2 exist, and the reverse: where a model does not
+ * say that it is asymmetric, zero points that are all the middle of one version decide,
+ * and the weight's note says so.  Without any config nothing else tells the version.
  */
 #include <stdio.h>
 
 #include "lib/file/dialect/gptq.h"
-
-enum { QWEIGHT = LQI_PART_ARRAY, QZEROS, SCALES, G_IDX };
+#include "lib/layout/layout.h"
 
 typedef struct model {
     uint64_t anchor, qzeros, scales, g_idx;     /* raw tensors; g_idx may be missing */
@@ -25,6 +25,7 @@ typedef struct model {
     int32_t  version;                           /* 0: not said */
     uint64_t in, out, groups, group;
     int      permuted, symmetric;               /* symmetric: zero points tell nothing */
+    const char *note;
 } model;
 
 /* ------------------------------------------------------------------- config */
@@ -38,10 +39,26 @@ static lq_status read_version(lqi_scan *scan, model *m)
     m->version = LQ_GPTQ_V1;
     if (format && !strcmp(format, "gptq_v2"))
         m->version = LQ_GPTQ_V2;
+    else if (format && !strcmp(format, "gptq_p"))
+        m->version = LQ_GPTQ_PLANES;
     else if (format && strcmp(format, "gptq"))
         return lqi_scan_fail(scan, m->anchor, LQ_ERR_UNSUPPORTED,
                              "checkpoint format '%s' is not known", format);
     return LQ_OK;
+}
+
+/* The planes have 2 to 8 bits, the others what fills words. */
+static lq_status read_bits(lqi_scan *scan, model *m)
+{
+    int planes = m->version == LQ_GPTQ_PLANES;
+    lq_status st = lqi_json_int(scan, m->anchor, scan->quant, "bits", &m->bits);
+
+    if (st || !json_object_get(scan->quant, "bits"))
+        return st;
+    if (m->bits >= 2 && m->bits <= 8 && (planes || m->bits <= 4 || m->bits == 8))
+        return LQ_OK;
+    return lqi_scan_fail(scan, m->anchor, LQ_ERR_ARG, "the config's 'bits' %lld is not %s",
+                         (long long)m->bits, planes ? "2 to 8" : "2, 3, 4 or 8");
 }
 
 static lq_status read_config(lqi_scan *scan, model *m)
@@ -53,14 +70,9 @@ static lq_status read_config(lqi_scan *scan, model *m)
     if (*scan->method && strcmp(scan->method, "gptq"))
         return lqi_scan_fail(scan, m->anchor, LQ_ERR_UNSUPPORTED,
                              "packed as '%s', which is not known", scan->method);
-    st = lqi_json_int(scan, m->anchor, scan->quant, "bits", &m->bits);
-    if (!st && m->bits != 0 && m->bits != 2 && m->bits != 3 && m->bits != 4 && m->bits != 8)
-        st = LQ_ERR_ARG;
-    if (!st && json_object_get(scan->quant, "bits") && !m->bits)
-        st = LQ_ERR_ARG;
-    if (st == LQ_ERR_ARG)
-        return lqi_scan_fail(scan, m->anchor, st, "the config's 'bits' %lld is not 2, 3, 4 "
-                             "or 8", (long long)m->bits);
+    st = read_version(scan, m);
+    if (!st)
+        st = read_bits(scan, m);
     m->group_size = -2;
     if (!st)
         st = lqi_json_int(scan, m->anchor, scan->quant, "group_size", &m->group_size);
@@ -75,7 +87,7 @@ static lq_status read_config(lqi_scan *scan, model *m)
         st = lqi_json_bool(scan, m->anchor, scan->quant, "sym", &m->sym);
     if (!st)
         st = lqi_json_bool(scan, m->anchor, scan->quant, "desc_act", &m->desc_act);
-    return st ? st : read_version(scan, m);
+    return st;
 }
 
 /* ----------------------------------------------------------------- geometry */
@@ -173,28 +185,12 @@ static lq_status find_shape(lqi_scan *scan, model *m)
 
 static lq_status check_g_idx(lqi_scan *scan, model *m)
 {
-    void *memory = NULL;
-    uint64_t bad = LQI_NONE;
-    lq_status st = lqi_scan_expect(scan, m->g_idx, LQ_I32, m->in);
+    lq_status st = lqi_scan_order(scan, m->g_idx, m->in, m->group, &m->permuted);
 
-    if (!st)
-        st = lqi_tensor_bytes(scan->cp->ctx, scan->file, m->g_idx, &memory, scan->error);
-    if (st)
-        return st;
-    for (uint64_t i = 0; i < m->in && bad == LQI_NONE; i++) {
-        uint32_t g = lqi_load32((const uint8_t *)memory + 4 * i);
-        if (g >= m->groups)
-            bad = i;
-        m->permuted |= g != i / m->group;
-    }
-    lqi_free(lqi_ctx_allocator(scan->cp->ctx), memory);
-    if (bad != LQI_NONE)
-        return lqi_scan_fail(scan, m->g_idx, LQ_ERR_CORRUPT,
-                             "column %llu belongs to no group", (unsigned long long)bad);
-    if (m->permuted && !m->desc_act)
+    if (!st && m->permuted && !m->desc_act)
         return lqi_scan_fail(scan, m->g_idx, LQ_ERR_MISMATCH,
                              "the config says 'desc_act' false, the tensor is not in order");
-    return LQ_OK;
+    return st;
 }
 
 /* Look at the zero points where they can tell the version. */
@@ -205,13 +201,17 @@ static lq_status find_version(lqi_scan *scan, model *m)
     int32_t seen;
     lq_status st;
 
-    if (m->version && m->sym != 1)
+    if (m->version && m->sym == 0)
         return LQ_OK;
     st = lqi_tensor_bytes(scan->cp->ctx, scan->file, m->qzeros, &memory, scan->error);
     if (st)
         return st;
-    seen = lq_gptq_detect(memory, e->bytes, (uint32_t)m->bits);
+    seen = lqi_gptq_detect(memory, e->bytes, (uint32_t)m->bits,
+                           m->version == LQ_GPTQ_PLANES);
     lqi_free(lqi_ctx_allocator(scan->cp->ctx), memory);
+    if (seen && m->version && seen != m->version)
+        m->note = seen == LQ_GPTQ_V2 ? "labelled gptq, with the zero points of gptq_v2"
+                                     : "labelled gptq_v2, with the zero points of gptq";
     if (seen)
         m->version = seen;
     m->symmetric = seen && m->sym == 1;
@@ -243,15 +243,17 @@ static lq_status build(lqi_scan *scan, const model *m)
 
     if (!name)
         return lqi_scan_fail(scan, m->anchor, LQ_ERR_NOMEM, "no memory for its name");
-    st = lqi_scan_add(scan, &lqi_dialect_gptq, name, strlen(name), 4, &w);
+    st = lqi_scan_add(scan, m->version == LQ_GPTQ_PLANES ? &lqi_dialect_gptq_p
+                      : &lqi_dialect_gptq, name, strlen(name), 4, &w);
     if (st)
         return st;
-    lqi_scan_part(scan, w, QWEIGHT, m->anchor);
-    lqi_scan_part(scan, w, QZEROS, m->qzeros);
-    lqi_scan_part(scan, w, SCALES, m->scales);
+    lqi_scan_part(scan, w, LQI_GPTQ_QWEIGHT, m->anchor);
+    lqi_scan_part(scan, w, LQI_GPTQ_QZEROS, m->qzeros);
+    lqi_scan_part(scan, w, LQI_GPTQ_SCALES, m->scales);
     if (m->g_idx != LQI_NONE)
-        lqi_scan_part(scan, w, m->permuted ? G_IDX : LQI_PART_USED, m->g_idx);
+        lqi_scan_part(scan, w, m->permuted ? LQI_GPTQ_G_IDX : LQI_PART_USED, m->g_idx);
     w->variant = (uint32_t)m->version;
+    w->note = m->note;
     w->dtype = LQ_F16;
     w->n_dims = 2;
     w->dims[0] = m->out;
@@ -291,92 +293,29 @@ static lq_status left(lqi_scan *scan, uint64_t index)
     return lqi_scan_fail(scan, index, LQ_ERR_NOTFOUND, "its '.qweight' is missing");
 }
 
-/* ------------------------------------------------------------------- import */
+#define LQI_GPTQ_WRITER(hold, json) \
+    .containers = LQI_IN_SAFETENSORS, .can_hold = hold, .declare = lqi_gptq_declare, \
+    .store = lqi_gptq_store, .config = json
 
-static lq_status read_array(const lq_checkpoint *cp, const lqi_weight *w, int part,
-                            void **memory, uint64_t *bytes, lq_error *error)
-{
-    const lqi_part *p = lqi_weight_part(w, part);
-
-    if (!p)
-        return LQ_OK;
-    *bytes = p->bytes;
-    return lqi_tensor_bytes(cp->ctx, cp->file, p->tensor, memory, error);
-}
-
-/* Planes to import to; symmetric specs have no zeros, but the arrays do: *zeros is memory
- * for them. */
-static lq_status import_rows(const lq_checkpoint *cp, const lqi_weight *w, lq_spec *spec,
-                             lq_rows *rows, void **zeros)
-{
-    uint64_t bytes = 0;
-    lq_status st = LQ_OK;
-
-    *spec = w->spec;
-    rows->spec = spec;
-    rows->rows = w->shape.rows;
-    rows->cols = w->shape.cols;
-    if (spec->zeros == LQ_ZEROS_INT)
-        return LQ_OK;
-    spec->zeros = LQ_ZEROS_INT;
-    st = lq_plane_bytes(spec, LQ_PLANE_ZEROS, &w->shape, &bytes);
-    if (st)
-        return st;
-    *zeros = lqi_alloc(lqi_ctx_allocator(cp->ctx), bytes);
-    rows->plane[LQ_PLANE_ZEROS] = *zeros;
-    return *zeros ? LQ_OK : LQ_ERR_NOMEM;
-}
-
-static lq_status import_arrays(const lq_checkpoint *cp, const lqi_weight *w,
-                               const lq_gptq *gptq, void *const plane[LQ_PLANES],
-                               lq_error *error)
-{
-    lqi_where where = { lq_file_path(cp->file), w->name, LQ_NO_OFFSET };
-    lq_rows rows = LQ_ROWS_INIT;
-    lq_spec spec = LQ_SPEC_INIT;
-    void *zeros = NULL;
-    lq_status st;
-
-    memcpy(rows.plane, plane, sizeof rows.plane);
-    st = import_rows(cp, w, &spec, &rows, &zeros);
-    if (!st)
-        st = lq_gptq_import(gptq, &rows);
-    lqi_free(lqi_ctx_allocator(cp->ctx), zeros);
-    return st ? lqi_fail(error, st, &where, "%s", lq_status_text(st)) : LQ_OK;
-}
-
-static lq_status import(const lq_checkpoint *cp, const lqi_weight *w,
-                        void *const plane[LQ_PLANES], lq_error *error)
-{
-    const lq_allocator *a = lqi_ctx_allocator(cp->ctx);
-    lq_gptq gptq = LQ_GPTQ_INIT;
-    lq_status st;
-
-    gptq.version = (int32_t)w->variant;
-    st = read_array(cp, w, QWEIGHT, &gptq.qweight, &gptq.qweight_bytes, error);
-    if (!st)
-        st = read_array(cp, w, QZEROS, &gptq.qzeros, &gptq.qzeros_bytes, error);
-    if (!st)
-        st = read_array(cp, w, SCALES, &gptq.scales, &gptq.scales_bytes, error);
-    if (!st)
-        st = read_array(cp, w, G_IDX, &gptq.g_idx, &gptq.g_idx_bytes, error);
-    if (!st)
-        st = import_arrays(cp, w, &gptq, plane, error);
-    lqi_free(a, gptq.qweight);
-    lqi_free(a, gptq.qzeros);
-    lqi_free(a, gptq.scales);
-    lqi_free(a, gptq.g_idx);
-    return st;
-}
-
+/* Reads all versions; writes version 2 of what has no plainer dialect, unasked too. */
 const lqi_dialect lqi_dialect_gptq = {
-    .name = "gptq",
-    .containers = LQI_IN_SAFETENSORS,
-    .scan = scan,
-    .left = left,
-    .import = import,
-    .can_hold = lqi_gptq_can_hold,
-    .declare = lqi_gptq_declare,
-    .store = lqi_gptq_store,
-    .config = lqi_gptq_config,
+    .name = "gptq", .variant = LQ_GPTQ_V2,
+    .scan = scan, .left = left, .import = lqi_gptq_import,
+    LQI_GPTQ_WRITER(lqi_gptq_can_hold, lqi_gptq_config)
+};
+
+const lqi_dialect lqi_dialect_gptq_v1 = {
+    .name = "gptq_v1", .variant = LQ_GPTQ_V1, .asked = 1,
+    LQI_GPTQ_WRITER(lqi_gptq_can_hold, lqi_gptq_config_v1)
+};
+
+const lqi_dialect lqi_dialect_gptq_v2 = {
+    .name = "gptq_v2", .variant = LQ_GPTQ_V2, .asked = 1,
+    LQI_GPTQ_WRITER(lqi_gptq_can_hold, lqi_gptq_config)
+};
+
+const lqi_dialect lqi_dialect_gptq_p = {
+    .name = "gptq_p", .variant = LQ_GPTQ_PLANES, .asked = 1,
+    .import = lqi_gptq_import,
+    LQI_GPTQ_WRITER(lqi_gptq_can_hold_planes, lqi_gptq_config_planes)
 };

@@ -2,9 +2,9 @@
 /*
  * lib/file/dialect/gptq_write.c - writing checkpoints of GPTQ
  *
- * Version 2, which can express every zero point; symmetric specs get the zero point
- * 2^(bits-1).  The arrays are transposed, so the planes of a weight are held until all
- * of it is there.
+ * Version 2 unless another is asked for: it can express every zero point, where version 1
+ * refuses 0 (LQ_ERR_NUMERIC).  Symmetric specs get the zero point 2^(bits-1).  The arrays
+ * are transposed, so the planes of a weight are held until all of it is there.
  */
 #include "lib/file/dialect/gptq.h"
 
@@ -20,17 +20,22 @@ static uint64_t group_of(const lqi_out *out)
     return out->spec.group_cols == LQ_GROUP_ALL ? out->shape.cols : out->spec.group_cols;
 }
 
-/* The 4-bit integers only: 8-bit ones have plainer dialects. */
+/* The layout knows which specs and shapes it can do; here is what names and configs want. */
+int lqi_gptq_can_hold_planes(const lqi_out *out)
+{
+    lq_gptq gptq = LQ_GPTQ_INIT;
+
+    return out->n_dims == 2 && lqi_scan_base(out->name, ".weight") && out->shape.rows &&
+           out->shape.cols &&
+           !lq_gptq_bytes(&out->spec, out->shape.rows, out->shape.cols, &gptq) &&
+           out->shape.cols % group_of(out) == 0;
+}
+
 int lqi_gptq_can_hold(const lqi_out *out)
 {
-    const lq_spec *s = &out->spec;
+    unsigned bits = bits_of(&out->spec);
 
-    return s->format == LQ_FORMAT_INT4 && out->n_dims == 2 && out->shape.outer == 1 &&
-           lqi_scan_base(out->name, ".weight") && s->scale_type == LQ_F16 &&
-           !s->scale2_block && s->group_rows == 1 && !(s->flags & LQ_SPEC_FLAT) &&
-           s->zeros != LQ_ZEROS_FLOAT && out->shape.rows && out->shape.cols &&
-           out->shape.rows % 32 == 0 && out->shape.cols % 32 == 0 &&
-           out->shape.cols % group_of(out) == 0;
+    return (bits <= 4 || bits == 8) && lqi_gptq_can_hold_planes(out);
 }
 
 lq_status lqi_gptq_declare(lqi_out *out)
@@ -81,7 +86,7 @@ static lq_status full_rows(lqi_out *out, lq_spec *spec, lq_rows *rows, void **ze
     *zeros = lqi_alloc(lqi_ctx_allocator(out->ctx), bytes);
     if (!*zeros)
         return LQ_ERR_NOMEM;
-    memset(*zeros, 1 << (bits_of(spec) - 1), (size_t)bytes);
+    memset(*zeros, bits_of(spec) == 8 ? 0 : 1 << (bits_of(spec) - 1), (size_t)bytes);
     rows->plane[LQ_PLANE_ZEROS] = *zeros;
     return LQ_OK;
 }
@@ -103,7 +108,7 @@ static lq_status export(lqi_out *out, const lq_rows *rows, lq_gptq *gptq)
 
     if (st)
         return st;
-    gptq->version = LQ_GPTQ_V2;
+    gptq->version = out->dialect->variant;
     gptq->g_idx_bytes = 4 * rows->cols;
     gptq->qweight = lqi_alloc_zero(a, gptq->qweight_bytes);
     gptq->qzeros = lqi_alloc_zero(a, gptq->qzeros_bytes);
@@ -169,7 +174,7 @@ static int alike(const lq_spec *a, const lq_spec *b)
     return a->format == b->format && a->group_cols == b->group_cols && a->zeros == b->zeros;
 }
 
-json_t *lqi_gptq_config(const lqi_plan *plan)
+static json_t *config(const lqi_plan *plan, const char *format)
 {
     const lqi_out *first = lqi_first_quantized(plan);
     int permuted = 0, head = 0;
@@ -189,11 +194,26 @@ json_t *lqi_gptq_config(const lqi_plan *plan)
                   "quant_method", "gptq", "bits", (int)bits_of(&first->spec),
                   "group_size", (json_int_t)(group == LQ_GROUP_ALL ? -1 : (int64_t)group),
                   "desc_act", permuted, "sym", first->spec.zeros == LQ_ZEROS_NONE,
-                  "lm_head", head, "checkpoint_format", "gptq_v2", "pack_dtype", "int32",
+                  "lm_head", head, "checkpoint_format", format, "pack_dtype", "int32",
                   "meta", "quantizer", "libquant");
     dynamic = exceptions(plan);
     if (json_object_size(dynamic))
         json_object_set(q, "dynamic", dynamic);
     json_decref(dynamic);
     return q;
+}
+
+json_t *lqi_gptq_config(const lqi_plan *plan)
+{
+    return config(plan, "gptq_v2");
+}
+
+json_t *lqi_gptq_config_v1(const lqi_plan *plan)
+{
+    return config(plan, "gptq");
+}
+
+json_t *lqi_gptq_config_planes(const lqi_plan *plan)
+{
+    return config(plan, "gptq_p");
 }

@@ -106,34 +106,6 @@ static lq_status find_group(lqi_scan *scan, model *m)
     return LQ_OK;
 }
 
-/* Old files say -1 everywhere where there is no order. */
-static lq_status read_gidx(lqi_scan *scan, model *m)
-{
-    uint64_t groups = lqi_div_up(m->cols, m->group), bad = LQI_NONE, unset = 0;
-    void *memory = NULL;
-    lq_status st = lqi_scan_expect(scan, m->gidx, LQ_I32, m->cols);
-
-    if (!st)
-        st = lqi_tensor_bytes(scan->cp->ctx, scan->file, m->gidx, &memory, scan->error);
-    if (st)
-        return st;
-    for (uint64_t i = 0; i < m->cols; i++) {
-        uint32_t g = lqi_load32((const uint8_t *)memory + 4 * i);
-        unset += g == UINT32_MAX;
-        if (g >= groups)
-            bad = i;
-        m->permuted |= g != i / m->group;
-    }
-    lqi_free(lqi_ctx_allocator(scan->cp->ctx), memory);
-    if (unset == m->cols) {
-        m->permuted = 0;
-        return LQ_OK;
-    }
-    return bad == LQI_NONE ? LQ_OK
-                           : lqi_scan_fail(scan, m->gidx, LQ_ERR_CORRUPT, "column %llu belongs "
-                                           "to no group", (unsigned long long)bad);
-}
-
 static lq_status check_zeros(lqi_scan *scan, const model *m, const lq_spec *spec)
 {
     lq_compressed c = LQ_COMPRESSED_INIT;
@@ -206,7 +178,7 @@ static lq_status take_integers(lqi_scan *scan, model *m)
     if (!st)
         st = find_group(scan, m);
     if (!st && m->gidx != LQI_NONE)
-        st = read_gidx(scan, m);
+        st = lqi_scan_order(scan, m->gidx, m->cols, m->group, &m->permuted);
     if (st)
         return st;
     if (m->group != m->cols)

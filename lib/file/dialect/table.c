@@ -11,11 +11,15 @@ const lqi_dialect *const lqi_dialects[] = {
     &lqi_dialect_plain,
 #ifdef LQI_HAVE_JSON
     &lqi_dialect_bitsandbytes,
-    &lqi_dialect_gptq,
     &lqi_dialect_awq,
+    &lqi_dialect_modelopt,
+    &lqi_dialect_fp8,
     &lqi_dialect_packed,
     &lqi_dialect_compressed_tensors,
-    &lqi_dialect_fp8,
+    &lqi_dialect_gptq,
+    &lqi_dialect_gptq_v1,
+    &lqi_dialect_gptq_v2,
+    &lqi_dialect_gptq_p,
 #endif
     &lqi_dialect_lq,
     NULL
@@ -27,5 +31,17 @@ const lqi_dialect *lqi_dialect_for(const lqi_out *out, lq_container container, i
         if (((*d)->containers & 1u << container) && (foreign || !(*d)->config) &&
             !(*d)->asked && (*d)->can_hold(out))
             return *d;
+    return NULL;
+}
+
+/* Named once where several descriptors share a name; what is not configured is no choice. */
+const char *lq_dialect_name(size_t index)
+{
+    for (const lqi_dialect *const *d = lqi_dialects; *d; d++) {
+        int again = d > lqi_dialects && !strcmp((*d)->name, d[-1]->name);
+        int choice = (*d)->config || *d == &lqi_dialect_lq;
+        if (choice && !again && index-- == 0)
+            return (*d)->name;
+    }
     return NULL;
 }
