@@ -86,11 +86,18 @@ typedef enum lqi_decoder {
 
 struct lqi_kernels;
 
-/* Nibbles by comparison: with r the number of thresholds (ascending) strictly below y,
- * the code is code[r]. */
+/*
+ * Nibbles by comparison: with r the number of thresholds (ascending, the last one infinite)
+ * strictly below y, the code is code[r].  For speed 32 bins of one width, number k from
+ * (k - 16) * width on, with one threshold each at most and none of these near the edge of a
+ * bin: below[k] thresholds are below bin k.  (A threshold that is the edge itself, the number
+ * before 0, is fine.)
+ */
 typedef struct lqi_ladder {
-    float    threshold[15];
+    float    threshold[16];
     uint32_t code[16];
+    float    bins;           /* 1 / width */
+    uint32_t below[32];
 } lqi_ladder;
 
 /*
@@ -98,7 +105,7 @@ typedef struct lqi_ladder {
  *
  * Blocked: whole blocks, to 'codes'.  Planar: whole groups (the last may be short) of
  * elements [first, first + n) of the row of codes at 'codes', whose bits are still 0; the
- * scale of each group goes to scale[], f32.
+ * scale of each group, as stored, goes to scale[], and its zero point to zero[].
  */
 typedef struct lqi_encode_run lqi_encode_run;
 typedef void lqi_encode_fn(const lqi_encode_run *run);
@@ -116,6 +123,8 @@ struct lqi_encode_run {
     uint64_t                  first;
     uint64_t                  group;
     float                    *scale;
+    float                    *zero;     /* integer zero points as stored bytes; or NULL */
+    float                     global;   /* of specs with a global scale */
     const lqi_ladder         *ladder;   /* of the format, or NULL */
     lqi_encode_fn            *plain;    /* what a level does not handle goes there: the same
                                            for any blocks or groups of the run */
@@ -136,7 +145,24 @@ typedef enum lqi_encoder {
     LQI_ENCODER_F16_NIBBLES_BIT,
     LQI_ENCODER_F16X2_NIBBLES,
     LQI_ENCODER_F16X2_NIBBLES_BIT,
-    LQI_ENCODER_LADDER_HIGH,    /* planar: scale = largest magnitude, y = x * (1 / scale) */
+    /* planar, with scales as the format of this name wants them */
+    LQI_ENCODER_LADDER_HIGH,    /* scale = largest magnitude, y = x * (1 / scale) */
+    LQI_ENCODER_INT2,           /* lib/format/int.h: symmetric, or with integer zero points */
+    LQI_ENCODER_INT3,
+    LQI_ENCODER_INT4,
+    LQI_ENCODER_INT5,
+    LQI_ENCODER_INT6,
+    LQI_ENCODER_INT7,
+    LQI_ENCODER_INT8,
+    LQI_ENCODER_E4M3,           /* lib/format/fp8.h */
+    LQI_ENCODER_E5M2,
+    LQI_ENCODER_MX_E4M3,        /* lib/format/mx.h */
+    LQI_ENCODER_MX_E5M2,
+    LQI_ENCODER_MX_E2M3,
+    LQI_ENCODER_MX_E3M2,
+    LQI_ENCODER_MX_E2M1,
+    LQI_ENCODER_MX_INT8,
+    LQI_ENCODER_E4M3_E2M1,      /* lib/format/nvfp4.c */
     LQI_ENCODERS
 } lqi_encoder;
 
@@ -161,12 +187,20 @@ typedef void lqi_round_fn(const lqi_round_run *run);
 /* As with decoders; a NULL slot means the format's own 'round'. */
 typedef enum lqi_rounder {
     LQI_ROUNDER_NONE,
-    LQI_ROUNDER_INT4,           /* nearest x / scale, plus zero; low nibble first */
+    LQI_ROUNDER_INT2,           /* nearest x / scale, plus zero; a stream of bits */
+    LQI_ROUNDER_INT3,
+    LQI_ROUNDER_INT4,
+    LQI_ROUNDER_INT5,
+    LQI_ROUNDER_INT6,
+    LQI_ROUNDER_INT7,
     LQI_ROUNDER_INT8,           /* the same in bytes, stored minus 128 */
+    LQI_ROUNDER_INT8_64,        /* nearest x / scale * 64, two's complement */
     LQI_ROUNDER_INT8_ABSMAX,    /* nearest x * (127 / scale), two's complement */
     LQI_ROUNDER_E4M3,           /* x / scale, nearest even, saturating */
     LQI_ROUNDER_E5M2,
-    LQI_ROUNDER_E2M1,           /* the same, low nibble first */
+    LQI_ROUNDER_E2M3,           /* the same, a stream of bits */
+    LQI_ROUNDER_E3M2,
+    LQI_ROUNDER_E2M1,
     LQI_ROUNDER_LADDER_HIGH,    /* x * (1 / scale), partial: x / scale, on the
                                    ladder; high nibble first */
     LQI_ROUNDERS

@@ -1,246 +1,113 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels/tmpl/encode_planar.h - codes of groups whose scales are known, and of groups whose
- * scale is their largest magnitude
+ * kernels/tmpl/encode_planar.h - codes of planar groups
  *
- * A rounder turns V_LANES numbers into codes (a function of a "rounding", which holds all
- * that does not change within a group); two drivers store bytes and nibbles.
+ * A "planar" says how a format makes codes.  From it two slots are cut: a rounder for one
+ * group whose parameters are known, and an encoder for many groups whose parameters follow
+ * from their ranges.  The encoder takes V_LANES groups at a time: each is folded to one
+ * vector of extremes, a tree of transpositions makes one vector of group extremes of these,
+ * and the parameters of all are computed at once.
+ *
+ * The operations on a weight are those of the plain encoder, so the bytes are too.  Batches
+ * in which something overflows, is denormal or has rules of its own (groups of zeros) go to
+ * the plain encoder.
  */
 #ifndef V_LANES
 #error "include a vocabulary header first"
 #endif
 
-/* What a rounder needs; each uses some of it. */
-typedef struct rounding {
-    v_f32    scale, lo, hi;
-    v_u32    zero;
-    v_f32    middle;         /* ladder: the four levels of thresholds */
-    v_table3 quarters, eighths, sixteenths;
-    v_table4 codes;
-} rounding;
+/* Parameters of V_LANES groups; 'by' is what a weight is divided by or multiplied with. */
+typedef struct batch {
+    float scale[V_LANES], by[V_LANES], zero[V_LANES];
+} batch;
 
-typedef v_u32 rounder(const rounding *l, v_f32 x);
+typedef struct planar {
+    rounder *round;
+    int      divide;     /* t = x / by, not x * by */
+    packing  pack;
+    int      lo, hi;     /* integers: range of codes ... */
+    int      zero;       /* ... and what is added; with zero points what is taken off */
+    float    top;        /* scale = largest magnitude / top; MX: the largest element */
+    int      emax, man;  /* MX: its exponent, mantissa bits */
+} planar;
 
-/* Numbers that do not fill a vector; as nibbles, from the low end of a byte on if 'flip'
- * is 0. */
-V_INLINE void round_few(const lqi_round_run *r, size_t at, size_t n, rounder *round,
-                        const rounding *l, uint32_t codes[V_LANES])
+/* From least and largest numbers; formats without zero points get magnitudes in 'most'.
+ * Returns 0, and nothing promised about *b, if a group is odd. */
+typedef int fitter(const lqi_encode_run *run, const planar *p, v_f32 least, v_f32 most, batch *b);
+
+V_INLINE rounding rounding_of(const planar *p, const lqi_ladder *ladder)
+{
+    rounding l = { .lo = v_set1((float)p->lo), .hi = v_set1((float)p->hi),
+                   .zero = v_set1u((uint32_t)p->zero) };
+
+    if (p->round == rung_of)
+        l.ladder = v_ladder_load(ladder);
+    return l;
+}
+
+/* With a zero point, as a number of codes, codes run from 0 to hi - lo. */
+V_INLINE void shift_range(const planar *p, float zero, rounding *l)
+{
+    int whole = (int)zero;
+
+    l->lo = v_set1(-zero);
+    l->hi = v_set1((float)(p->hi - p->lo - whole));
+    l->zero = v_set1u((uint32_t)(whole + p->lo + p->zero));
+}
+
+V_INLINE v_u32 codes_at(const planar *p, const rounding *l, const float *x, v_f32 by)
+{
+    v_f32 t = p->divide ? v_div(v_load(x), by) : v_mul(v_load(x), by);
+
+    return p->round(l, t);
+}
+
+/* ----------------------------------------------------- parameters are known */
+
+/* Numbers that do not fill a vector. */
+V_INLINE void round_few(const planar *p, const rounding *l, const lqi_round_run *r, size_t at,
+                        size_t n, v_f32 by)
 {
     float x[V_LANES] = { 0 };
+    uint32_t codes[V_LANES];
 
     memcpy(x, r->x + at, n * sizeof *x);
-    v_store((float *)codes, v_as_f32(round(l, v_load(x))));
+    v_store_u32(codes, codes_at(p, l, x, by));
+    put_codes(r->codes, r->element + at, n, codes, p->pack);
 }
 
-V_INLINE void put_nibbles(const lqi_round_run *r, size_t at, size_t n, unsigned flip,
-                          const uint32_t *codes)
+/* Vectors start where a code starts a byte. */
+V_INLINE void round_stretch(const planar *p, const rounding *l, const lqi_round_run *r, v_f32 by)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint64_t e = r->element + at + i;
-        unsigned shift = ((unsigned)(e & 1) ^ flip) * 4;
-        uint8_t *byte = r->codes + e / 2;
-        *byte = (uint8_t)((*byte & 0xf0 >> shift) | (codes[i] & 15) << shift);
+    const unsigned unit = p->pack.bits == 8 ? 1 : p->pack.bits == 4 ? 2 : 8;
+    size_t head = (size_t)lqi_min((unit - r->element % unit) % unit, r->n), i = head;
+    uint8_t *out = r->codes + (r->element + i) / unit * (unit * p->pack.bits / 8);
+    const size_t step = V_LANES * p->pack.bits / 8;
+
+    if (head)
+        round_few(p, l, r, 0, head, by);
+    for (; i + 4 * V_LANES <= r->n; i += 4 * V_LANES, out += 4 * step) {
+        v_u32 codes[4];
+        for (int k = 0; k < 4; k++)
+            codes[k] = codes_at(p, l, r->x + i + k * V_LANES, by);
+        store_codes4(out, codes, p->pack);
     }
+    for (; i + V_LANES <= r->n; i += V_LANES, out += step)
+        store_codes(out, codes_at(p, l, r->x + i, by), p->pack);
+    if (i < r->n)
+        round_few(p, l, r, i, r->n - i, by);
 }
 
-V_INLINE void round_to_nibbles(const lqi_round_run *r, rounder *round, const rounding *l,
-                               unsigned flip)
+V_INLINE void round_group(const planar *p, const lqi_round_run *r, float by)
 {
-    uint32_t codes[V_LANES];
-    size_t i = 0;
-    uint8_t *out;
+    rounding l = rounding_of(p, r->ladder);
 
-    if (r->element % 2 && r->n) {
-        round_few(r, 0, 1, round, l, codes);
-        put_nibbles(r, 0, 1, flip, codes);
-        i = 1;
-    }
-    out = r->codes + (r->element + i) / 2;
-    for (; i + V_LANES <= r->n; i += V_LANES, out += V_LANES / 2) {
-        v_u32 c = round(l, v_load(r->x + i));
-        if (flip)
-            v_store_nibbles_high(out, c);
-        else
-            v_store_nibbles_low(out, c);
-    }
-    if (i < r->n) {
-        round_few(r, i, r->n - i, round, l, codes);
-        put_nibbles(r, i, r->n - i, flip, codes);
-    }
+    if (r->zero >= 0)   /* as numbers of codes: stored bytes are off by 'zero + lo' */
+        shift_range(p, (float)(uint8_t)(r->zero - p->lo - p->zero), &l);
+    round_stretch(p, &l, r, v_set1(by));
 }
 
-V_INLINE void round_to_bytes(const lqi_round_run *r, rounder *round, const rounding *l)
-{
-    uint8_t *out = r->codes + r->element;
-    uint32_t codes[V_LANES];
-    size_t i = 0;
-
-    for (; i + V_LANES <= r->n; i += V_LANES)
-        v_store_bytes(out + i, v_as_f32(round(l, v_load(r->x + i))));
-    if (i == r->n)
-        return;
-    round_few(r, i, r->n - i, round, l, codes);
-    for (size_t k = 0; i < r->n; i++, k++)
-        out[i] = (uint8_t)codes[k];
-}
-
-/* ----------------------------------------------------------------- integers */
-
-#define TO_INTEGER 12582912.0f   /* 1.5 * 2^23: pushes the fraction out of the mantissa */
-
-/* Nearest, ties to even, between lo and hi. */
-V_INLINE v_u32 nearest_integer(const rounding *l, v_f32 t)
-{
-    v_f32 v = v_add(v_min(v_max(t, l->lo), l->hi), v_set1(TO_INTEGER));
-
-    return v_as_u32(v) - v_as_u32(v_set1(TO_INTEGER));
-}
-
-V_INLINE v_u32 by_division(const rounding *l, v_f32 x)
-{
-    return nearest_integer(l, v_div(x, l->scale)) + l->zero;
-}
-
-V_INLINE v_u32 by_factor(const rounding *l, v_f32 x)
-{
-    return nearest_integer(l, v_mul(x, l->scale));
-}
-
-static void round_int4(const lqi_round_run *r)
-{
-    int zero = r->zero < 0 ? 8 : r->zero;
-    rounding l = { .scale = v_set1(r->scale), .lo = v_set1((float)-zero),
-                 .hi = v_set1((float)(15 - zero)), .zero = v_set1u((uint32_t)zero) };
-
-    round_to_nibbles(r, by_division, &l, 0);
-}
-
-/* Stored minus 128, so the zero point is added less 128. */
-static void round_int8(const lqi_round_run *r)
-{
-    int zero = r->zero < 0 ? 128 : r->zero ^ 128;
-    rounding l = { .scale = v_set1(r->scale), .lo = v_set1((float)-zero),
-                 .hi = v_set1((float)(255 - zero)), .zero = v_set1u((uint32_t)(zero - 128)) };
-
-    round_to_bytes(r, by_division, &l);
-}
-
-static void round_int8_absmax(const lqi_round_run *r)
-{
-    rounding l = { .scale = v_set1(127 / r->scale), .lo = v_set1(-127), .hi = v_set1(127) };
-
-    round_to_bytes(r, by_factor, &l);
-}
-
-/* ------------------------------------------------------------- small floats */
-
-/*
- * 'man' bits of mantissa.  Normal numbers round in integers, whose carry is right; for
- * subnormal ones adding a power of two that has their least value as its last place rounds
- * too.  Both to nearest, ties to even.
- */
-V_INLINE v_u32 to_minifloat(v_f32 t, unsigned man, uint32_t bias, float aligner, uint32_t largest)
-{
-    const uint32_t shift = 23 - man, least = (128 - bias) << 23;
-    v_u32 a = v_as_u32(t) & 0x7fffffff;
-    v_u32 normal = (a - (least - (1u << 23)) + ((1u << (shift - 1)) - 1) + (a >> shift & 1)) >> shift;
-    v_u32 small = v_as_u32(v_add(v_as_f32(a), v_set1(aligner))) - v_as_u32(v_set1(aligner));
-    v_u32 code = v_where_uless(a, v_set1u(least), small, v_umin(normal, v_set1u(largest)));
-
-    return code;
-}
-
-V_INLINE v_u32 e4m3_of(const rounding *l, v_f32 x)
-{
-    v_f32 t = v_div(x, l->scale);
-
-    return to_minifloat(t, 3, 7, 0x1p+14f, 0x7e) | (v_as_u32(t) >> 24 & 0x80);
-}
-
-V_INLINE v_u32 e5m2_of(const rounding *l, v_f32 x)
-{
-    v_f32 t = v_div(x, l->scale);
-
-    return to_minifloat(t, 2, 15, 0x1p+7f, 0x7b) | (v_as_u32(t) >> 24 & 0x80);
-}
-
-V_INLINE v_u32 e2m1_of(const rounding *l, v_f32 x)
-{
-    v_f32 t = v_div(x, l->scale);
-
-    return to_minifloat(t, 1, 1, 0x1p+22f, 7) | (v_as_u32(t) >> 28 & 8);
-}
-
-static void round_e4m3(const lqi_round_run *r)
-{
-    rounding l = { .scale = v_set1(r->scale) };
-
-    round_to_bytes(r, e4m3_of, &l);
-}
-
-static void round_e5m2(const lqi_round_run *r)
-{
-    rounding l = { .scale = v_set1(r->scale) };
-
-    round_to_bytes(r, e5m2_of, &l);
-}
-
-static void round_e2m1(const lqi_round_run *r)
-{
-    rounding l = { .scale = v_set1(r->scale) };
-
-    round_to_nibbles(r, e2m1_of, &l, 0);
-}
-
-/* ------------------------------------------------------------------ ladders */
-
-/* Thresholds in the order in which a bisection meets them. */
-V_INLINE void ladder_levels(const lqi_ladder *ladder, rounding *l)
-{
-    const float *t = ladder->threshold;
-    float quarters[8] = { t[3], t[11] }, eighths[8] = { t[1], t[5], t[9], t[13] }, sixteenths[8];
-
-    for (int i = 0; i < 8; i++)
-        sixteenths[i] = t[2 * i];
-    l->middle = v_set1(t[7]);
-    l->quarters = v_table3_load(quarters);
-    l->eighths = v_table3_load(eighths);
-    l->sixteenths = v_table3_load(sixteenths);
-    l->codes = v_table4_load(ladder->code);
-}
-
-V_INLINE v_u32 climb(const rounding *l, v_f32 y)
-{
-    v_u32 i = v_step(v_set1u(0), l->middle, y);
-
-    i = v_step(i, v_table3_at(l->quarters, i), y);
-    i = v_step(i, v_table3_at(l->eighths, i), y);
-    i = v_step(i, v_table3_at(l->sixteenths, i), y);
-    return v_as_u32(v_table4_at(l->codes, i));
-}
-
-V_INLINE v_u32 climb_by_factor(const rounding *l, v_f32 x)
-{
-    return climb(l, v_mul(x, l->scale));
-}
-
-V_INLINE v_u32 climb_by_division(const rounding *l, v_f32 x)
-{
-    return climb(l, v_div(x, l->scale));
-}
-
-static void round_ladder_high(const lqi_round_run *r)
-{
-    rounding l = { .scale = v_set1(r->partial ? r->scale : 1 / r->scale) };
-
-    ladder_levels(r->ladder, &l);
-    if (r->partial)
-        round_to_nibbles(r, climb_by_division, &l, 1);
-    else
-        round_to_nibbles(r, climb_by_factor, &l, 1);
-}
-
-/* ---------------------------------------------- scales from largest magnitudes */
+/* ------------------------------------------------- parameters from the range */
 
 V_INLINE void plain_groups(const lqi_encode_run *run, size_t at, size_t n)
 {
@@ -250,61 +117,134 @@ V_INLINE void plain_groups(const lqi_encode_run *run, size_t at, size_t n)
     part.n = n;
     part.first += at;
     part.scale += at / run->group;
-    if (part.imp)
-        part.imp += at;
+    if (part.zero)
+        part.zero += at / run->group;
     run->plain(&part);
 }
 
-/* Largest magnitude of 'count' whole groups, one to a lane; 0 in lanes beyond. */
+/* Largest magnitude of 'count' whole groups, one to a lane; lanes beyond repeat the first. */
 V_INLINE v_f32 group_magnitudes(const float *x, size_t group, size_t count)
 {
     v_f32 most[V_LANES];
 
-    for (size_t g = 0; g < V_LANES; g++) {
-        v_f32 m = v_set1(0);
-        for (size_t i = 0; i < group && g < count; i += V_LANES)
-            m = v_max(v_abs(v_load(x + g * group + i)), m);
-        most[g] = m;
+    for (size_t g = 0; g < V_LANES; g++, x += group) {
+        most[g] = most[0];
+        if (g >= count)
+            continue;
+        most[g] = v_abs(v_load(x));
+        for (size_t i = V_LANES; i < group; i += V_LANES)
+            most[g] = v_max(v_abs(v_load(x + i)), most[g]);
     }
     return v_max_tree(most);
 }
 
-/* 'count' whole groups at 'at', V_LANES of them at most. */
-V_INLINE void ladder_groups(const lqi_encode_run *run, size_t at, size_t count, rounding *l)
+/* The same for ranges, which include 0. */
+V_INLINE void group_ranges(const float *x, size_t group, size_t count, v_f32 *least, v_f32 *most)
 {
-    const float *x = run->x + at;
-    size_t group = (size_t)run->group;
-    uint8_t *out = run->codes + (run->first + at) / 2;
-    float scale[V_LANES], inverse[V_LANES];
-    v_f32 magnitude = group_magnitudes(x, group, count);
+    v_f32 lo[V_LANES], hi[V_LANES];
 
-    if (any_odd(magnitude)) {
-        plain_groups(run, at, count * group);
-        return;
+    for (size_t g = 0; g < V_LANES; g++, x += group) {
+        lo[g] = lo[0];
+        hi[g] = hi[0];
+        if (g >= count)
+            continue;
+        lo[g] = hi[g] = v_set1(0);
+        for (size_t i = 0; i < group; i += V_LANES) {
+            lo[g] = v_min(v_load(x + i), lo[g]);
+            hi[g] = v_max(v_load(x + i), hi[g]);
+        }
     }
-    v_store(scale, magnitude);
-    v_store(inverse, inverse_or_zero(magnitude));
-    memcpy(run->scale + at / group, scale, count * sizeof *scale);
-    for (size_t g = 0; g < count; g++) {
-        l->scale = v_set1(inverse[g]);
-        for (size_t i = 0; i < group; i += V_LANES, x += V_LANES, out += V_LANES / 2)
-            v_store_nibbles_high(out, climb_by_factor(l, v_load(x)));
+    *least = v_min_tree(lo);
+    *most = v_max_tree(hi);
+}
+
+/* Codes of n vectors, 'per' of each group; 0: all of the first. */
+V_INLINE void encode_vectors(const planar *p, const float *by, const float *zero,
+                             const rounding *l, const float *x, size_t n, size_t per,
+                             uint8_t *out)
+{
+    const size_t step = V_LANES * p->pack.bits / 8;
+    rounding own = *l;
+    v_u32 codes[4];
+    size_t v = 0;
+
+    for (; v + 4 <= n; v += 4, out += 4 * step) {
+        for (size_t k = 0; k < 4; k++, x += V_LANES) {
+            size_t g = per ? (v + k) / per : 0;
+            if (zero)
+                shift_range(p, zero[g], &own);
+            codes[k] = codes_at(p, &own, x, v_set1(by[g]));
+        }
+        store_codes4(out, codes, p->pack);
+    }
+    for (; v < n; v++, x += V_LANES, out += step) {
+        size_t g = per ? v / per : 0;
+        if (zero)
+            shift_range(p, zero[g], &own);
+        store_codes(out, codes_at(p, &own, x, v_set1(by[g])), p->pack);
     }
 }
 
-/* Groups that are no whole vectors, and a short last group, are for the format's encoder. */
-static void encode_ladder_high(const lqi_encode_run *run)
+/* Codes of 'count' groups. */
+V_INLINE void encode_codes(const planar *p, const batch *b, const rounding *l, int zeros,
+                           const float *x, size_t group, size_t count, uint8_t *out)
 {
-    size_t whole = 0, batch, group;
-    rounding l;
+    const float *zero = zeros ? b->zero : NULL;
+    size_t per = group / V_LANES;
 
-    if (run->group % V_LANES == 0 && run->first % 2 == 0 && run->group <= run->n) {
+    if (per == 1)
+        encode_vectors(p, b->by, zero, l, x, count, 1, out);
+    else if (per == 2)
+        encode_vectors(p, b->by, zero, l, x, 2 * count, 2, out);
+    else
+        for (size_t g = 0; g < count; g++, x += group, out += group / 8 * p->pack.bits)
+            encode_vectors(p, b->by + g, zeros ? zero + g : NULL, l, x, per, 0, out);
+}
+
+/* Zero points as bytes are stored. */
+V_INLINE void store_zeros(const planar *p, const batch *b, size_t count, float *zero)
+{
+    for (size_t g = 0; g < count; g++)
+        zero[g] = (float)(uint8_t)((int)b->zero[g] + p->lo + p->zero);
+}
+
+/* 'count' whole groups at 'at', V_LANES of them at most. */
+V_INLINE void encode_batch(const lqi_encode_run *run, const planar *p, fitter *fit,
+                           const rounding *l, int zeros, size_t at, size_t count)
+{
+    const float *x = run->x + at;
+    size_t group = (size_t)run->group;
+    uint64_t first = run->first + at;
+    v_f32 least = v_set1(0), most;
+    batch b;
+
+    if (zeros)
+        group_ranges(x, group, count, &least, &most);
+    else
+        most = group_magnitudes(x, group, count);
+    if (!fit(run, p, least, most, &b)) {
+        plain_groups(run, at, count * group);
+        return;
+    }
+    memcpy(run->scale + at / group, b.scale, count * sizeof *b.scale);
+    if (zeros)
+        store_zeros(p, &b, count, run->zero + at / group);
+    encode_codes(p, &b, l, zeros, x, group, count, run->codes + first / 8 * p->pack.bits);
+}
+
+/* Groups that are no whole vectors or do not start on a byte, and a short last group, are for
+ * the format's encoder. */
+V_INLINE void encode_planar(const lqi_encode_run *run, const planar *p, fitter *fit, int zeros)
+{
+    size_t whole = 0, some, group;
+
+    if (run->group % V_LANES == 0 && run->first % 8 == 0 && run->group <= run->n) {
+        rounding l = rounding_of(p, run->ladder);
         group = (size_t)run->group;
         whole = run->n / group * group;
-        ladder_levels(run->ladder, &l);
-        for (size_t at = 0; at < whole; at += batch) {
-            batch = (size_t)lqi_min(whole - at, group * V_LANES);
-            ladder_groups(run, at, batch / group, &l);
+        for (size_t at = 0; at < whole; at += some) {
+            some = (size_t)lqi_min(whole - at, group * V_LANES);
+            encode_batch(run, p, fit, &l, zeros, at, some / group);
         }
     }
     if (whole < run->n)

@@ -45,11 +45,39 @@ static void fill_encoders(lqi_kernels *k)
     k->encode[LQI_ENCODER_F16X2_NIBBLES] = encode_f16x2_nibbles;
     k->encode[LQI_ENCODER_F16X2_NIBBLES_BIT] = encode_f16x2_nibbles_bit;
     k->encode[LQI_ENCODER_LADDER_HIGH] = encode_ladder_high;
+    k->encode[LQI_ENCODER_INT2] = encode_int2;
+    k->encode[LQI_ENCODER_INT3] = encode_int3;
+    k->encode[LQI_ENCODER_INT4] = encode_int4;
+    k->encode[LQI_ENCODER_INT5] = encode_int5;
+    k->encode[LQI_ENCODER_INT6] = encode_int6;
+    k->encode[LQI_ENCODER_INT7] = encode_int7;
+    k->encode[LQI_ENCODER_INT8] = encode_int8;
+    k->encode[LQI_ENCODER_E4M3] = encode_e4m3;
+    k->encode[LQI_ENCODER_E5M2] = encode_e5m2;
+    k->encode[LQI_ENCODER_MX_E4M3] = encode_mx_e4m3;
+    k->encode[LQI_ENCODER_MX_E5M2] = encode_mx_e5m2;
+    k->encode[LQI_ENCODER_MX_E2M3] = encode_mx_e2m3;
+    k->encode[LQI_ENCODER_MX_E3M2] = encode_mx_e3m2;
+    k->encode[LQI_ENCODER_MX_E2M1] = encode_mx_e2m1;
+    k->encode[LQI_ENCODER_MX_INT8] = encode_mx_int8;
+    k->encode[LQI_ENCODER_E4M3_E2M1] = encode_e4m3_e2m1;
+}
+
+static void fill_rounders(lqi_kernels *k)
+{
+    k->round[LQI_ROUNDER_INT2] = round_int2;
+    k->round[LQI_ROUNDER_INT3] = round_int3;
     k->round[LQI_ROUNDER_INT4] = round_int4;
+    k->round[LQI_ROUNDER_INT5] = round_int5;
+    k->round[LQI_ROUNDER_INT6] = round_int6;
+    k->round[LQI_ROUNDER_INT7] = round_int7;
     k->round[LQI_ROUNDER_INT8] = round_int8;
+    k->round[LQI_ROUNDER_INT8_64] = round_int8_64;
     k->round[LQI_ROUNDER_INT8_ABSMAX] = round_int8_absmax;
     k->round[LQI_ROUNDER_E4M3] = round_e4m3;
     k->round[LQI_ROUNDER_E5M2] = round_e5m2;
+    k->round[LQI_ROUNDER_E2M3] = round_e2m3;
+    k->round[LQI_ROUNDER_E3M2] = round_e3m2;
     k->round[LQI_ROUNDER_E2M1] = round_e2m1;
     k->round[LQI_ROUNDER_LADDER_HIGH] = round_ladder_high;
 }
@@ -59,6 +87,7 @@ static void fill_slots(lqi_kernels *k)
     k->tile_f32 = (lqi_tile_f32){ tile_f32, TILE_MR, TILE_NR };
     fill_decoders(k);
     fill_encoders(k);
+    fill_rounders(k);
     k->search = search_slots;
     k->magnitude = magnitude;
     k->any_nonfinite = any_nonfinite;

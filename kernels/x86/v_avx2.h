@@ -214,12 +214,6 @@ V_INLINE v_u32 v_where_uless(v_u32 a, v_u32 b, v_u32 x, v_u32 y)
                                      _mm256_cmpgt_epi32((__m256i)b, (__m256i)a));
 }
 
-/* One step of a search by bisection: 2 i + (t < y). */
-V_INLINE v_u32 v_step(v_u32 i, v_f32 t, v_f32 y)
-{
-    return i + i - (v_u32)_mm256_cmp_ps(t, y, _CMP_LT_OQ);
-}
-
 /*
  * Lane b of the result is the extreme of v[b]: three rounds, each of which halves the
  * number of vectors by folding two of them into one.
@@ -276,13 +270,38 @@ V_INLINE v_f32 v_table4_at(v_table4 t, v_u32 i)
     return _mm256_blendv_ps(a, b, v_as_f32(i << 28));
 }
 
-/* 8 values, chosen by a lane below 8. */
-typedef v_f32 v_table3;
+/* -------------------------------------------------------------------- ladders */
 
-V_INLINE v_table3 v_table3_load(const float *table) { return v_load(table); }
-V_INLINE v_f32 v_table3_at(v_table3 t, v_u32 i)
+/* lqi_ladder in registers: thresholds in the order in which a bisection meets them. */
+typedef struct v_ladder {
+    v_f32    half, quarters, eighths, sixteenths;
+    v_table4 code;
+} v_ladder;
+
+V_INLINE v_ladder v_ladder_load(const lqi_ladder *ladder)
 {
-    return _mm256_permutevar8x32_ps(t, (__m256i)i);
+    const float *t = ladder->threshold;
+
+    return (v_ladder){ v_set1(t[7]), _mm256_setr_ps(t[3], t[11], 0, 0, 0, 0, 0, 0),
+                       _mm256_setr_ps(t[1], t[5], t[9], t[13], 0, 0, 0, 0),
+                       _mm256_setr_ps(t[0], t[2], t[4], t[6], t[8], t[10], t[12], t[14]),
+                       v_table4_load(ladder->code) };
+}
+
+/* 2 i + (t < y) */
+V_INLINE v_u32 v_ladder_step(v_u32 i, v_f32 t, v_f32 y)
+{
+    return i + i - (v_u32)_mm256_cmp_ps(t, y, _CMP_LT_OQ);
+}
+
+V_INLINE v_u32 v_ladder_code(const v_ladder *t, v_f32 y)
+{
+    v_u32 i = v_ladder_step(v_set1u(0), t->half, y);
+
+    i = v_ladder_step(i, _mm256_permutevar8x32_ps(t->quarters, (__m256i)i), y);
+    i = v_ladder_step(i, _mm256_permutevar8x32_ps(t->eighths, (__m256i)i), y);
+    i = v_ladder_step(i, _mm256_permutevar8x32_ps(t->sixteenths, (__m256i)i), y);
+    return v_as_u32(v_table4_at(t->code, i));
 }
 
 /* ------------------------------------------------------------------ nibbles */
@@ -319,6 +338,32 @@ V_INLINE void v_store_nibbles_high(uint8_t *p, v_u32 u)
 {
     v_store_low4(p, _mm256_or_si256(_mm256_slli_epi64((__m256i)u, 4),
                                     _mm256_srli_epi64((__m256i)u, 32)));
+}
+
+/* The same for four vectors, in their order: dword i gathers lane i of each, pairs of dwords
+ * are joined, and shuffles put the bytes where they belong. */
+V_INLINE void v_store_nibbles4(uint8_t *p, const v_u32 u[4], unsigned high_first)
+{
+    __m256i all = (__m256i)(u[0] | u[1] << 8 | u[2] << 16 | u[3] << 24);
+    __m256i pairs = high_first ? _mm256_or_si256(_mm256_slli_epi64(all, 4),
+                                                 _mm256_srli_epi64(all, 32))
+                               : _mm256_or_si256(all, _mm256_srli_epi64(all, 28));
+    __m256i two = _mm256_shuffle_epi8(pairs, _mm256_setr_epi8(
+        0, 8, 1, 9, 2, 10, 3, 11, -1, -1, -1, -1, -1, -1, -1, -1,
+        0, 8, 1, 9, 2, 10, 3, 11, -1, -1, -1, -1, -1, -1, -1, -1));
+
+    _mm_storeu_si128((__m128i *)p, _mm_unpacklo_epi16(_mm256_castsi256_si128(two),
+                                                      _mm256_extracti128_si256(two, 1)));
+}
+
+/* The low byte of each lane of four vectors. */
+V_INLINE void v_store_bytes4(uint8_t *p, const v_u32 u[4])
+{
+    __m256i a = _mm256_packus_epi32((__m256i)(u[0] & 255), (__m256i)(u[1] & 255));
+    __m256i b = _mm256_packus_epi32((__m256i)(u[2] & 255), (__m256i)(u[3] & 255));
+
+    _mm256_storeu_si256((__m256i *)p, _mm256_permutevar8x32_epi32(
+        _mm256_packus_epi16(a, b), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
 }
 
 /* ------------------------------------------------------------- 8-bit floats */

@@ -193,14 +193,6 @@ V_INLINE v_u32 v_where_uless(v_u32 a, v_u32 b, v_u32 x, v_u32 y)
                                           (__m512i)y, (__m512i)x);
 }
 
-/* One step of a search by bisection: 2 i + (t < y). */
-V_INLINE v_u32 v_step(v_u32 i, v_f32 t, v_f32 y)
-{
-    __m512i twice = (__m512i)(i + i);
-    return (v_u32)_mm512_mask_add_epi32(twice, _mm512_cmp_ps_mask(t, y, _CMP_LT_OQ), twice,
-                                        _mm512_set1_epi32(1));
-}
-
 /*
  * Lane b of the result is the extreme of v[b]: four rounds, each of which halves the
  * number of vectors by folding two of them into one.
@@ -240,14 +232,36 @@ V_INLINE v_f32 v_table4_at(v_table4 t, v_u32 i)
     return _mm512_permutexvar_ps((__m512i)i, t);
 }
 
-/* 8 values, chosen by a lane below 8. */
-typedef v_f32 v_table3;
+/* -------------------------------------------------------------------- ladders */
 
-V_INLINE v_table3 v_table3_load(const float *table)
+/* lqi_ladder in registers. */
+typedef struct v_ladder {
+    v_table4 threshold, code;
+    v_f32    bins;
+    v_u32    below[2];
+} v_ladder;
+
+V_INLINE v_ladder v_ladder_load(const lqi_ladder *t)
 {
-    return _mm512_castps256_ps512(_mm256_loadu_ps(table));
+    return (v_ladder){ v_table4_load(t->threshold), v_table4_load(t->code), v_set1(t->bins),
+                       { (v_u32)_mm512_loadu_si512(t->below),
+                         (v_u32)_mm512_loadu_si512(t->below + 16) } };
 }
-V_INLINE v_f32 v_table3_at(v_table3 t, v_u32 i) { return _mm512_permutexvar_ps((__m512i)i, t); }
+
+/* Thresholds lie between -1 and 1: what is beyond (vrangeps: lesser magnitude, sign of y) may
+ * move there.  Rounding down to an integer is the bin, in the low bits of the mantissa; of the
+ * thresholds one at most is in it. */
+V_INLINE v_u32 v_ladder_code(const v_ladder *t, v_f32 y)
+{
+    y = _mm512_range_ps(y, v_set1(1), 2);
+    __m512i bin = (__m512i)_mm512_fmadd_round_ps(y, t->bins, v_set1(12582912.0f + 16),
+                                                 _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    __m512i rank = _mm512_permutex2var_epi32((__m512i)t->below[0], bin, (__m512i)t->below[1]);
+    __mmask16 above = _mm512_cmp_ps_mask(v_table4_at(t->threshold, (v_u32)rank), y, _CMP_LT_OQ);
+
+    rank = _mm512_mask_add_epi32(rank, above, rank, _mm512_set1_epi32(1));
+    return (v_u32)v_table4_at(t->code, (v_u32)rank);
+}
 
 /* ------------------------------------------------------------------ nibbles */
 
@@ -275,6 +289,34 @@ V_INLINE void v_store_nibbles_high(uint8_t *p, v_u32 u)
     __m512i pairs = _mm512_or_si512(_mm512_slli_epi64((__m512i)u, 4),
                                     _mm512_srli_epi64((__m512i)u, 32));
     _mm_storel_epi64((__m128i *)p, _mm512_cvtepi64_epi8(pairs));
+}
+
+/* The same for four vectors, in their order: dword i gathers lane i of each, pairs of dwords
+ * are joined, and a permutation puts the bytes where they belong. */
+V_INLINE void v_store_nibbles4(uint8_t *p, const v_u32 u[4], unsigned high_first)
+{
+    __m512i all = (__m512i)(u[0] | u[1] << 8 | u[2] << 16 | u[3] << 24);
+    __m512i pairs = high_first ? _mm512_or_si512(_mm512_slli_epi64(all, 4),
+                                                 _mm512_srli_epi64(all, 32))
+                               : _mm512_or_si512(all, _mm512_srli_epi64(all, 28));
+    const __m512i order = _mm512_castsi256_si512(_mm256_setr_epi8(
+        0, 8, 16, 24, 32, 40, 48, 56, 1, 9, 17, 25, 33, 41, 49, 57,
+        2, 10, 18, 26, 34, 42, 50, 58, 3, 11, 19, 27, 35, 43, 51, 59));
+
+    _mm256_storeu_si256((__m256i *)p,
+                        _mm512_castsi512_si256(_mm512_permutexvar_epi8(order, pairs)));
+}
+
+/* The low byte of each lane of four vectors. */
+V_INLINE void v_store_bytes4(uint8_t *p, const v_u32 u[4])
+{
+    const __m512i order = _mm512_castsi256_si512(_mm256_setr_epi8(
+        0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60,
+        64, 68, 72, 76, 80, 84, 88, 92, 96, 100, 104, 108, 112, 116, 120, 124));
+    __m512i low = _mm512_permutex2var_epi8((__m512i)u[0], order, (__m512i)u[1]);
+    __m512i high = _mm512_permutex2var_epi8((__m512i)u[2], order, (__m512i)u[3]);
+
+    _mm512_storeu_si512(p, _mm512_inserti64x4(low, _mm512_castsi512_si256(high), 1));
 }
 
 /* ------------------------------------------------------------- 8-bit floats */

@@ -48,13 +48,6 @@ extern const float lqi_udynamic8[256];
 uint8_t lqi_dynamic8_nearest(float y);
 uint8_t lqi_dynamic_nearest(const float map[256], float y);
 
-/* One first-level scale: bytes of its type (0: no type for scales), round to type (not
- * finite: out of the type's range), store (saturates), load. */
-size_t lqi_scale_bytes(lq_dtype type);
-float  lqi_scale_round(lq_dtype type, float scale);
-void   lqi_scale_store(lq_dtype type, float scale, void *dst, uint64_t index);
-float  lqi_scale_load(lq_dtype type, const void *src, uint64_t index);
-
 /* A first-level scale with the tensor's applied. */
 float lqi_scale_global(const lq_spec *spec, float scale, float global);
 

@@ -174,16 +174,9 @@ lq_status lqi_encode_ready(const lq_ctx *ctx, const lqi_geometry *g, const float
 lq_status lqi_group_fit(const lqi_geometry *g, float lo, float hi, int32_t nonfinite,
                         lqi_group *group)
 {
-    const lq_spec *s = g->spec;
-
     if (lo > hi)
         lo = hi = 0;
-    group->scale = group->zero = 0;
-    g->format->fit_range(s, lo, hi, group);
-    if (!s->scale2_block)
-        group->scale = lqi_scale_round(s->scale_type, group->scale);
-    if (s->zeros && g->format->fit_zero)
-        g->format->fit_zero(s, lo, hi, group);
+    lqi_group_from_range(g->format, g->spec, lo, hi, group);
     return lqi_finite(group->scale) || nonfinite == LQ_NONFINITE_PROPAGATE ? LQ_OK
                                                                            : LQ_ERR_NUMERIC;
 }
@@ -298,13 +291,11 @@ lq_status lqi_group_round(const lqi_geometry *g, const lqi_values *v, uint64_t f
 
 #define RUN_GROUPS 128   /* groups of one encode run */
 
-/* Groups whose encoder the level has; their scales are f32 and depend on nothing else. */
+/* Groups whose encoder the level has; their parameters follow from their ranges. */
 static int has_encoder(const lqi_geometry *g, const lqi_values *v)
 {
-    const lq_spec *s = g->spec;
-
-    return v->ctx->kernels.encode[g->format->encoder] && s->scale_type == LQ_F32 && !s->zeros &&
-           !(s->flags & LQ_SPEC_GLOBAL) && v->search != LQ_SEARCH_BEST && g->group_cols <= PIECE;
+    return v->ctx->kernels.encode[g->format->encoder] && g->spec->zeros != LQ_ZEROS_FLOAT &&
+           v->search != LQ_SEARCH_BEST && g->group_cols <= PIECE;
 }
 
 static lq_status encode_one_by_one(const lqi_geometry *g, const lqi_values *v, uint64_t first,
@@ -328,9 +319,10 @@ static lq_status encode_one_by_one(const lqi_geometry *g, const lqi_values *v, u
 static lq_status encode_run(const lqi_geometry *g, const lqi_values *v, uint64_t first, size_t n,
                             lqi_group *groups, uint8_t *codes)
 {
-    float buffer[PIECE], scale[RUN_GROUPS];
+    float buffer[PIECE], scale[RUN_GROUPS], zero[RUN_GROUPS];
     lqi_encode_run run = { .n = n, .spec = g->spec, .kernels = &v->ctx->kernels, .codes = codes,
                            .first = first, .group = g->group_cols, .scale = scale,
+                           .zero = g->spec->zeros ? zero : NULL, .global = groups->global,
                            .ladder = g->format->ladder, .plain = lqi_encode_plain };
     uint32_t most;
     lq_status status = lqi_values_at(v, first, n, buffer, &run.x, &most);
@@ -340,9 +332,13 @@ static lq_status encode_run(const lqi_geometry *g, const lqi_values *v, uint64_t
     if (most >= 0x7f800000)
         return encode_one_by_one(g, v, first, n, groups, codes);
     v->ctx->kernels.encode[g->format->encoder](&run);
-    for (size_t i = 0, k = 0; k < n; i++, k += (size_t)g->group_cols)
+    for (size_t i = 0, k = 0; k < n; i++, k += (size_t)g->group_cols) {
         groups[i].scale = scale[i];
-    return LQ_OK;
+        groups[i].zero = run.zero ? zero[i] : 0;
+        if (!lqi_finite(scale[i]) && v->nonfinite != LQ_NONFINITE_PROPAGATE)
+            status = LQ_ERR_NUMERIC;
+    }
+    return status;
 }
 
 lq_status lqi_encode_groups(const lqi_geometry *g, const lqi_values *v, uint64_t first,

@@ -191,6 +191,18 @@ void lqi_codes_write(uint8_t *codes, unsigned bits, unsigned order, uint64_t fir
  * as whole ones fit (bitsandbytes' padding). */
 void lqi_codes_pad(const lqi_format *format, const lq_spec *spec, uint8_t *codes, uint64_t n);
 
+/* One first-level scale: bytes of its type (0: no type for scales), round to type (not
+ * finite: out of the type's range), store (saturates), load. */
+size_t lqi_scale_bytes(lq_dtype type);
+float  lqi_scale_round(lq_dtype type, float scale);
+void   lqi_scale_store(lq_dtype type, float scale, void *dst, uint64_t index);
+float  lqi_scale_load(lq_dtype type, const void *src, uint64_t index);
+
+/* Parameters of a group with values in [lo, hi], the scale as it will be stored: perhaps not
+ * finite.  group->global is set. */
+void lqi_group_from_range(const lqi_format *format, const lq_spec *spec, float lo, float hi,
+                          lqi_group *group);
+
 /* Bits per code, and the value table (NULL: not a table format), of a complete spec. */
 unsigned     lqi_spec_bits(const lqi_format *format, const lq_spec *spec);
 const float *lqi_spec_table(const lqi_format *format, const lq_spec *spec);

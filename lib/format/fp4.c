@@ -42,9 +42,12 @@ static const lqi_ladder ladder = {
         -0x1.aaaaacp-1f, -0x1.2aaaa2p-1f, -0x1.aaaaaep-2f, -0x1.2aaaacp-2f,
         -0x1.aaaaacp-3f, -0x1.600002p-4f, -0x1.555574p-9f, -0x1p-149f,
         0x1.555572p-9f, 0x1.6p-4f, 0x1.aaaaaap-3f, 0x1.2aaaaap-2f,
-        0x1.aaaaacp-2f, 0x1.2aaaap-1f, 0x1.aaaaaap-1f
+        0x1.aaaaacp-2f, 0x1.2aaaap-1f, 0x1.aaaaaap-1f, INFINITY
     },
-    .code = { 11, 10, 13, 12, 15, 14, 9, 8, 0, 1, 6, 7, 4, 5, 2, 3 }
+    .code = { 11, 10, 13, 12, 15, 14, 9, 8, 0, 1, 6, 7, 4, 5, 2, 3 },
+    .bins = 15,
+    .below = { 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 5, 5, 6,
+               8, 9, 10, 10, 11, 12, 12, 13, 13, 14, 14, 14, 14, 15, 15, 15 }
 };
 
 static void round_(const lqi_fit *in, const void *param, uint32_t *codes)

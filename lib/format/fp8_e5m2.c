@@ -16,5 +16,6 @@ const lqi_format lqi_format_fp8_e5m2 = {
     .default_spec = "fp8_e5m2:ch",
     .id           = LQ_FORMAT_FP8_E5M2,
     .decoder      = LQI_DECODER_E5M2,
+    .encoder      = LQI_ENCODER_E5M2,
     .rounder      = LQI_ROUNDER_E5M2
 };

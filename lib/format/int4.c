@@ -32,6 +32,7 @@ const lqi_format lqi_format_int4 = {
     .scale_type   = LQ_F16,
     .group_cols   = 128,
     .decoder      = LQI_DECODER_INT4,
+    .encoder      = LQI_ENCODER_INT4,
     .rounder      = LQI_ROUNDER_INT4,
     .decode       = decode
 };

@@ -30,6 +30,7 @@ const lqi_format lqi_format_int8 = {
     .scale_type   = LQ_F32,
     .group_cols   = LQ_GROUP_ALL,
     .decoder      = LQI_DECODER_INT8,
+    .encoder      = LQI_ENCODER_INT8,
     .rounder      = LQI_ROUNDER_INT8,
     .decode       = decode
 };

@@ -27,6 +27,7 @@ const lqi_format lqi_format_mxfp4 = {
     .bits         = 4,
     .table        = table,
     .decoder      = LQI_DECODER_TABLE4_LOW,
+    .encoder      = LQI_ENCODER_MX_E2M1,
     .rounder      = LQI_ROUNDER_E2M1,
     .decode       = lqi_table4_low_decode
 };

@@ -21,6 +21,7 @@ const lqi_format lqi_format_mxfp8_e4m3 = {
     .id           = LQ_FORMAT_MXFP8_E4M3,
     .bits         = 8,
     .decoder      = LQI_DECODER_E4M3,
+    .encoder      = LQI_ENCODER_MX_E4M3,
     .rounder      = LQI_ROUNDER_E4M3,
     .decode       = decode_bytes
 };

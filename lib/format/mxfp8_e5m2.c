@@ -21,6 +21,7 @@ const lqi_format lqi_format_mxfp8_e5m2 = {
     .id           = LQ_FORMAT_MXFP8_E5M2,
     .bits         = 8,
     .decoder      = LQI_DECODER_E5M2,
+    .encoder      = LQI_ENCODER_MX_E5M2,
     .rounder      = LQI_ROUNDER_E5M2,
     .decode       = decode_bytes
 };

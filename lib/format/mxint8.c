@@ -22,6 +22,8 @@ const lqi_format lqi_format_mxint8 = {
     .default_spec = "mxint8:g32",
     .id           = LQ_FORMAT_MXINT8,
     .bits         = 8,
+    .encoder      = LQI_ENCODER_MX_INT8,
+    .rounder      = LQI_ROUNDER_INT8_64,
     .decoder      = LQI_DECODER_INT8_64,
     .decode       = decode_bytes
 };

@@ -30,9 +30,12 @@ static const lqi_ladder ladder = {
         -0x1.b239bp-1f, -0x1.38a4ep-1f, -0x1.d709p-2f, -0x1.5bd4ecp-2f,
         -0x1.e079d8p-3f, -0x1.1a7178p-3f, -0x1.74f0e2p-5f, 0x1.45f5fep-5f,
         0x1.ec90c4p-4f, 0x1.a0cfcp-3f, 0x1.2b05a8p-2f, 0x1.8ea7f2p-2f,
-        0x1.00da08p-1f, 0x1.491b5ep-1f, 0x1.b913b4p-1f
+        0x1.00da08p-1f, 0x1.491b5ep-1f, 0x1.b913b4p-1f, INFINITY
     },
-    .code = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 }
+    .code = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 },
+    .bins = 15,
+    .below = { 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 4, 4, 5, 6, 6,
+               7, 8, 9, 9, 10, 11, 12, 12, 13, 13, 14, 14, 14, 15, 15, 15 }
 };
 
 static void round_(const lqi_fit *in, const void *param, uint32_t *codes)

@@ -97,6 +97,7 @@ const lqi_format lqi_format_nvfp4 = {
     .fit_global   = fit_global,
     .round        = round_,
     .value        = value,
+    .encoder      = LQI_ENCODER_E4M3_E2M1,
     .decoder      = LQI_DECODER_TABLE4_LOW,
     .decode       = lqi_table4_low_decode
 };

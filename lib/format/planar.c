@@ -111,6 +111,19 @@ void lqi_codes_pad(const lqi_format *format, const lq_spec *spec, uint8_t *codes
         lqi_codes_write(codes, bits, format->order, n++, 1, &code);
 }
 
+/* --------------------------------------------------------------- parameters */
+
+void lqi_group_from_range(const lqi_format *format, const lq_spec *spec, float lo, float hi,
+                          lqi_group *group)
+{
+    group->scale = group->zero = 0;
+    format->fit_range(spec, lo, hi, group);
+    if (!spec->scale2_block)
+        group->scale = lqi_scale_round(spec->scale_type, group->scale);
+    if (spec->zeros && format->fit_zero)
+        format->fit_zero(spec, lo, hi, group);
+}
+
 /* -------------------------------------------------------------------- specs */
 
 unsigned lqi_spec_bits(const lqi_format *format, const lq_spec *spec)

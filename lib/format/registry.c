@@ -92,10 +92,9 @@ static void encode_plain_blocks(const lqi_format *f, const lqi_encode_run *run)
 #define CHUNK 256   /* codes at a time */
 
 static void encode_plain_group(const lqi_format *f, const lqi_encode_run *run, size_t at,
-                               size_t n, float *scale)
+                               size_t n, lqi_group *group)
 {
     lqi_fit in = { .spec = run->spec, .grids = run->grids, .partial = n < run->group };
-    lqi_group group = { 0, 0, 0 };
     float lo = INFINITY, hi = -INFINITY;
     uint32_t codes[CHUNK];
 
@@ -103,20 +102,20 @@ static void encode_plain_group(const lqi_format *f, const lqi_encode_run *run, s
         lo = run->x[i] < lo ? run->x[i] : lo;
         hi = run->x[i] > hi ? run->x[i] : hi;
     }
-    f->fit_range(run->spec, lo, hi, &group);
+    lqi_group_from_range(f, run->spec, lo, hi, group);
     for (size_t i = 0; i < n; i += CHUNK) {
         in.x = run->x + at + i;
         in.n = n - i < CHUNK ? n - i : CHUNK;
-        f->round(&in, &group, codes);
+        f->round(&in, group, codes);
         lqi_codes_write(run->codes, lqi_spec_bits(f, run->spec), f->order, run->first + at + i,
                         in.n, codes);
     }
-    *scale = group.scale;
 }
 
 void lqi_encode_plain(const lqi_encode_run *run)
 {
     const lqi_format *f = lqi_format_by_id(run->spec->format);
+    lqi_group group = { .global = run->global };
     size_t n;
 
     if (f->storage == LQ_BLOCKED) {
@@ -125,7 +124,10 @@ void lqi_encode_plain(const lqi_encode_run *run)
     }
     for (size_t at = 0, g = 0; at < run->n; at += n, g++) {
         n = (size_t)lqi_min(run->group, run->n - at);
-        encode_plain_group(f, run, at, n, run->scale + g);
+        encode_plain_group(f, run, at, n, &group);
+        run->scale[g] = group.scale;
+        if (run->zero)
+            run->zero[g] = group.zero;
     }
 }
 

@@ -225,20 +225,55 @@ static void plain(const lqi_encode_run *run)
 static void encode_both(const lqi_kernels *k, const lqi_format *f, lqi_encode_run *run)
 {
     static uint8_t a[4 * N + 64], b[4 * N + 64];
-    static float s[N], t[N];
+    static float s[N], t[N], y[N], z[N];
 
     memset(a, 0, sizeof a);
     memset(b, 0, sizeof b);
     memset(s, 0, sizeof s);
     memset(t, 0, sizeof t);
+    memset(y, 0, sizeof y);
+    memset(z, 0, sizeof z);
     run->codes = a;
     run->scale = s;
+    run->zero = run->spec->zeros ? y : NULL;
     lqi_encode_plain(run);
     run->codes = b;
     run->scale = t;
+    run->zero = run->spec->zeros ? z : NULL;
     k->encode[f->encoder](run);
     assert_memory_equal(a, b, sizeof a);
     same(s, t, N, 0);
+    same(y, z, N, 0);
+}
+
+/* One of the specs that an encoder of this format may meet. */
+static void any_spec(const lqi_format *f, unsigned round, lq_spec *spec)
+{
+    static const lq_dtype types[] = { LQ_F32, LQ_F16, LQ_BF16, LQ_F8_E4M3, LQ_E8M0 };
+    const lq_spec none = LQ_SPEC_INIT;
+    lq_dtype type = types[round % COUNT(types)];
+
+    *spec = none;
+    spec->format = f->id;
+    if (f->scale_types >> type & 1)
+        spec->scale_type = type;
+    if (f->can & LQI_CAN_ZEROS_INT && round % 2)
+        spec->zeros = LQ_ZEROS_INT;
+    if (f->can & LQI_CAN_SCALE_MODE)
+        spec->scale_mode = LQ_SCALE_FLOOR + (int)(round % 4);
+    if (f->can & LQI_CAN_GLOBAL && round % 2)
+        spec->flags = LQ_SPEC_GLOBAL_DIV;
+    assert_int_equal(lq_spec_complete(spec, NULL), LQ_OK);
+}
+
+/* What the tensor's scale would be. */
+static float global_of(const lqi_format *f, const lq_spec *spec, const float *x, size_t n)
+{
+    float most = 0;
+
+    for (size_t i = 0; i < n; i++)
+        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    return f->fit_global ? f->fit_global(spec, most) : 0;
 }
 
 static void encoders(const lqi_kernels *k)
@@ -252,28 +287,30 @@ static void encoders(const lqi_kernels *k)
                                .plain = plain };
         if (!k->encode[f->encoder])
             continue;
-        spec.format = f->id;
-        assert_int_equal(lq_spec_complete(&spec, NULL), LQ_OK);
         for (unsigned round = 0; round < 400; round++) {
+            any_spec(f, round, &spec);
             unsigned blocks = (unsigned)test_next(&seed) % 34 + 1;
             run.n = f->storage == LQ_BLOCKED ? f->block_len * blocks
                                              : 1 + test_next(&seed) % (N - 1);
-            run.group = round % 3 ? (round % 3) * 32 : 1 + test_next(&seed) % 100;
+            run.group = round % 3 ? (round % 7 + 1) * 16 : 1 + test_next(&seed) % 100;
             run.first = f->storage == LQ_BLOCKED ? 0 : test_next(&seed) % 9 * run.group;
             run.imp = f->storage == LQ_BLOCKED && round % 8 == 7 ? imp : NULL;
             run.n = run.n < N ? run.n : N / 32 * 32;
             weights(x, run.n);
             for (size_t c = 0; c < run.n; c++)
                 imp[c] = fabsf(test_normal(&seed));
+            run.global = global_of(f, &spec, x, run.n);
             encode_both(k, f, &run);
         }
         /* common weights are not left to the plain encoder */
         plain_calls = 0;
+        any_spec(f, 0, &spec);
         run.n = 1024;
         run.group = 64;
         run.first = 0;
         run.imp = NULL;
         test_fill(x, N, seed);
+        run.global = global_of(f, &spec, x, run.n);
         encode_both(k, f, &run);
         assert_int_equal(plain_calls, 0);
     }
