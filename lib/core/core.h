@@ -182,9 +182,10 @@ lq_status lqi_group_round(const lqi_geometry *g, const lqi_values *v, uint64_t f
 lq_status lqi_encode_groups(const lqi_geometry *g, const lqi_values *v, uint64_t first,
                             uint64_t n, lqi_group *groups, uint8_t *codes);
 
-/* First-level scale (not with a second level) and zero point to number 'index'. */
-void lqi_group_store(const lqi_geometry *g, const lqi_group *group, void *scales,
-                     uint8_t *zeros, uint64_t index);
+/* First-level scales (not with a second level) and zero points of n groups, to numbers
+ * 'index' and following. */
+void lqi_groups_store(const lq_ctx *ctx, const lqi_geometry *g, const lqi_group *groups,
+                      size_t n, void *scales, uint8_t *zeros, uint64_t index);
 
 /* ------------------------------------------------------------------ tensor */
 

@@ -355,14 +355,41 @@ lq_status lqi_encode_groups(const lqi_geometry *g, const lqi_values *v, uint64_t
     return status;
 }
 
-void lqi_group_store(const lqi_geometry *g, const lqi_group *group, void *scales,
-                     uint8_t *zeros, uint64_t index)
+static void store_scales(const lq_ctx *ctx, lq_dtype type, const float *scale, size_t n,
+                         uint8_t *out)
 {
-    lqi_scale_store(g->spec->scale_type, group->scale, scales, index);
-    if (g->spec->zeros == LQ_ZEROS_FLOAT)
-        lqi_scale_store(g->spec->scale_type, group->zero, zeros, index);
-    else if (g->spec->zeros)
-        zeros[index] = (uint8_t)(int)group->zero;
+    size_t size = lqi_scale_bytes(type);
+
+    if (type == LQ_F32)
+        memcpy(out, scale, n * size);
+    else if (type == LQ_F16)
+        ctx->kernels.f32_to_f16(scale, out, n);
+    else if (type == LQ_BF16)
+        ctx->kernels.f32_to_bf16(scale, out, n);
+    else
+        for (size_t i = 0; i < n; i++)
+            lqi_scale_store(type, scale[i], out, i);
+}
+
+void lqi_groups_store(const lq_ctx *ctx, const lqi_geometry *g, const lqi_group *groups,
+                      size_t n, void *scales, uint8_t *zeros, uint64_t index)
+{
+    const lq_spec *s = g->spec;
+    size_t size = lqi_scale_bytes(s->scale_type), count;
+    float part[RUN_GROUPS];
+
+    for (size_t i = 0; i < n; i += count) {
+        count = (size_t)lqi_min(n - i, RUN_GROUPS);
+        for (size_t k = 0; k < count; k++)
+            part[k] = groups[i + k].scale;
+        store_scales(ctx, s->scale_type, part, count, (uint8_t *)scales + (index + i) * size);
+        for (size_t k = 0; k < count; k++)
+            part[k] = groups[i + k].zero;
+        if (s->zeros == LQ_ZEROS_FLOAT)
+            store_scales(ctx, s->scale_type, part, count, zeros + (index + i) * size);
+        for (size_t k = 0; k < count && s->zeros == LQ_ZEROS_INT; k++)
+            zeros[index + i + k] = (uint8_t)(int)part[k];
+    }
 }
 
 /* All groups of one row whose groups have one row each. */
@@ -378,9 +405,8 @@ static lq_status encode_groups(const lqi_geometry *g, const lqi_values *v,
         lq_status status = lqi_encode_groups(g, v, first, n, groups, codes);
         if (status)
             return status;
-        for (uint64_t k = 0; k < count; k++)
-            lqi_group_store(g, &groups[k], rows->plane[LQ_PLANE_SCALES],
-                            rows->plane[LQ_PLANE_ZEROS], at + i + k);
+        lqi_groups_store(v->ctx, g, groups, (size_t)count, rows->plane[LQ_PLANE_SCALES],
+                         rows->plane[LQ_PLANE_ZEROS], at + i);
     }
     return LQ_OK;
 }

@@ -41,14 +41,26 @@ static lq_status check_begin(lq_encoder *e, const lq_encode_opts *opts, lq_error
 }
 
 /* 'count' elements of 'size' bytes, at least one. */
-static int allocate(lq_encoder *e, void *place, uint64_t count, size_t size)
+static int allocate_any(lq_encoder *e, void *place, uint64_t count, size_t size)
 {
     uint64_t bytes;
     void *memory = lqi_mul(count + (count == 0), size, &bytes)
-                       ? lqi_alloc_zero(&e->ctx->allocator, bytes) : NULL;
+                       ? lqi_alloc(&e->ctx->allocator, bytes) : NULL;
 
     memcpy(place, &memory, sizeof memory);
     return memory != NULL;
+}
+
+/* The same, zeros. */
+static int allocate(lq_encoder *e, void *place, uint64_t count, size_t size)
+{
+    void *memory;
+
+    if (!allocate_any(e, place, count, size))
+        return 0;
+    memcpy(&memory, place, sizeof memory);
+    memset(memory, 0, (size_t)(count * size));
+    return 1;
 }
 
 static void choose_path(lq_encoder *e)
@@ -61,8 +73,8 @@ static void choose_path(lq_encoder *e)
     e->passes = e->whole || s->flags & LQ_SPEC_GLOBAL || (s->scale2_block && !e->opts.offset)
                     ? 2 : 1;
     e->strip = e->whole ? 1 : e->g.group_rows;
-    if (!e->flat && per_row < STRIP_BYTES)
-        e->strip *= lqi_div_up(STRIP_BYTES / per_row, e->strip);
+    if (!e->flat && per_row < STRIP_BYTES && e->shape.rows)
+        e->strip *= lqi_div_up(lqi_min(STRIP_BYTES / per_row, e->shape.rows), e->strip);
 }
 
 static int allocate_all(lq_encoder *e)
@@ -74,9 +86,10 @@ static int allocate_all(lq_encoder *e)
 
     if (g->format->storage == LQ_BLOCKED)
         groups = 0;
-    if (!allocate(e, &e->codes, codes, 1) || !allocate(e, &e->groups, groups, sizeof *e->groups))
+    if (!allocate_any(e, &e->codes, codes, 1) ||
+        !allocate(e, &e->groups, groups, sizeof *e->groups))
         return 0;
-    if (e->flat && !allocate(e, &e->queue, FLAT, sizeof *e->queue))
+    if (e->flat && !allocate_any(e, &e->queue, FLAT, sizeof *e->queue))
         return 0;
     if (e->whole && (!allocate(e, &e->lo, e->shape.outer * g->row_groups, sizeof(float)) ||
                      !allocate(e, &e->hi, e->shape.outer * g->row_groups, sizeof(float))))

@@ -7,7 +7,8 @@
  *   rows   groups lie inside strips of 1 row, or of strip_rows rows: a strip is fitted,
  *          rounded and emitted
  *   whole  groups span all rows: scan() collects ranges, rows() only rounds
- *   flat   groups ignore rows: numbers are queued until FLAT of them are there
+ *   flat   groups ignore rows: numbers are encoded where they lie, as far as they make whole
+ *          groups, or queued until FLAT of them are there
  *
  * Each path fills a strip of codes and an array of group parameters; emit_groups() sends
  * scales and zero points on.  Second-level scales wait in 'pending' until a block of them
@@ -49,6 +50,8 @@ struct lq_encoder {
     double         *magnitude;   /* whole, fit_mean: sums instead */
     float          *queue;       /* flat: numbers waiting for their block */
     size_t          queued;
+    const float    *flat_x;      /* flat: what is being encoded, of the queue or the caller */
+    size_t          flat_n;
     float          *amax;        /* global scale: largest magnitude per expert */
     float           global;      /* of the expert being encoded */
     double         *sums;        /* second level: sum of scales per expert */
@@ -72,7 +75,7 @@ lqi_values lqi_encoder_values(const lq_encoder *e, uint64_t row);
 /* Parameters of strip rows [row, row + rows), at most one group high. */
 lq_status lqi_encoder_fit(lq_encoder *e, uint64_t row, uint64_t rows);
 
-/* Encode n rows of the strip, or n groups of the queue, of 'weights' numbers each. */
+/* Encode n rows of the strip, or n groups of the flat numbers, of 'weights' numbers each. */
 lq_status lqi_encoder_run(lq_encoder *e, uint64_t n, uint64_t weights);
 
 /* -------------------------------------------------------------------- emit */

@@ -62,8 +62,7 @@ static lq_status emit_groups(lq_encoder *e, uint64_t n, uint64_t outer)
     }
     for (uint64_t i = 0; i < n && !status; i += 256) {
         uint64_t count = lqi_min(256, n - i);
-        for (uint64_t k = 0; k < count; k++)
-            lqi_group_store(&e->g, &e->groups[i + k], scales, zeros, k);
+        lqi_groups_store(e->ctx, &e->g, &e->groups[i], (size_t)count, scales, zeros, 0);
         if (!e->spec.scale2_block)
             status = emit(e, LQ_PLANE_SCALES, scales, count * size);
         if (!status && e->spec.zeros)
@@ -111,39 +110,79 @@ lq_status lqi_encoder_begin_expert(lq_encoder *e, uint64_t outer)
     return status;
 }
 
-static lq_status emit_queue(lq_encoder *e, uint64_t outer)
+static lq_status emit_flat(lq_encoder *e, uint64_t outer)
 {
-    uint64_t groups = lqi_div_up(e->queued, e->g.group_cols);
-    uint64_t bytes = lqi_div_up(e->queued * e->g.bits, 8);
+    uint64_t groups = lqi_div_up(e->flat_n, e->g.group_cols);
+    uint64_t bytes = lqi_div_up(e->flat_n * e->g.bits, 8);
     lq_status status;
 
     memset(e->codes, 0, (size_t)bytes);
     status = lqi_encoder_run(e, groups, e->g.group_cols);
-    lqi_codes_pad(e->g.format, &e->spec, e->codes, e->queued);
+    lqi_codes_pad(e->g.format, &e->spec, e->codes, e->flat_n);
     if (!status)
         status = emit(e, LQ_PLANE_CODES, e->codes, bytes);
     if (!status)
         status = emit_groups(e, groups, outer);
-    e->queued = 0;
     return status;
 }
 
 /* --------------------------------------------------------------- the passes */
 
-/* Numbers of a row to the queue; a full queue goes to 'full'. */
-static lq_status enqueue(lq_encoder *e, uint64_t row, uint64_t outer,
-                         lq_status (*full)(lq_encoder *, uint64_t))
+typedef lq_status flat_task(lq_encoder *e, uint64_t outer);
+
+/* What the queue holds, to 'task'. */
+static lq_status flush_queue(lq_encoder *e, uint64_t outer, flat_task *task)
 {
-    lqi_values v = lqi_encoder_values(e, row);
+    e->flat_x = e->queue;
+    e->flat_n = e->queued;
+    e->queued = 0;
+    return e->flat_n ? task(e, outer) : LQ_OK;
+}
+
+/* f32 numbers are used where they lie, but for those that CLAMP replaces, and for groups whose
+ * codes end within a byte. */
+static int usable_in_place(const lq_encoder *e)
+{
+    return e->x_type == LQ_F32 && e->opts.nonfinite != LQ_NONFINITE_CLAMP &&
+           e->g.group_cols % 8 == 0;
+}
+
+/* Numbers to 'task': whole groups from their place, the rest, or all, by way of the queue. */
+static lq_status feed(lq_encoder *e, const lqi_values *v, uint64_t outer, flat_task *task)
+{
+    size_t group = (size_t)e->g.group_cols, n;
+    int in_place = usable_in_place(e);
     lq_status status = LQ_OK;
 
-    for (uint64_t c = 0; c < v.n && !status;) {
-        size_t n = (size_t)lqi_min(v.n - c, FLAT - e->queued);
-        status = lqi_values_read(&v, c, n, e->queue + e->queued);
+    for (uint64_t c = 0; c < v->n && !status; c += n) {
+        n = (size_t)lqi_min(v->n - c, in_place && e->queued ? group - e->queued
+                                                            : FLAT - e->queued);
+        if (in_place && e->queued == 0 && n >= group) {
+            n -= n % group;
+            e->flat_x = (const float *)v->x + c;
+            e->flat_n = n;
+            status = task(e, outer);
+            continue;
+        }
+        status = lqi_values_read(v, c, n, e->queue + e->queued);
         e->queued += n;
-        c += n;
-        if (!status && e->queued == FLAT)
-            status = full(e, outer);
+        if (!status && e->queued == (in_place ? group : FLAT))
+            status = flush_queue(e, outer, task);
+    }
+    return status;
+}
+
+/* Rows without gaps are one row. */
+static lq_status feed_rows(lq_encoder *e, uint64_t rows, uint64_t outer, flat_task *task)
+{
+    int joined = usable_in_place(e) && e->x_bytes == e->g.cols * sizeof(float);
+    uint64_t step = joined ? rows : 1;
+    lq_status status = LQ_OK;
+
+    for (uint64_t r = 0; r < rows && !status; r += step) {
+        lqi_values v = lqi_encoder_values(e, r);
+        v.n *= step;
+        status = feed(e, &v, outer, task);
     }
     return status;
 }
@@ -153,11 +192,8 @@ lq_status lqi_encoder_encode(lq_encoder *e, uint64_t rows, uint64_t outer)
     uint64_t groups = lqi_div_up(rows, e->g.group_rows) * e->g.row_groups;
     lq_status status = LQ_OK;
 
-    if (e->flat) {
-        for (uint64_t r = 0; r < rows && !status; r++)
-            status = enqueue(e, r, outer, emit_queue);
-        return status;
-    }
+    if (e->flat)
+        return feed_rows(e, rows, outer, emit_flat);
     status = lqi_encoder_run(e, rows, e->g.cols);
     if (!status)
         status = emit(e, LQ_PLANE_CODES, e->codes, rows * e->g.row_bytes);
@@ -170,8 +206,8 @@ lq_status lqi_encoder_end_expert(lq_encoder *e, uint64_t outer)
 {
     lq_status status = LQ_OK;
 
-    if (e->queued)
-        status = emit_queue(e, outer);
+    if (e->flat)
+        status = flush_queue(e, outer, emit_flat);
     return status ? status : flush_pending(e, outer);
 }
 
@@ -182,13 +218,12 @@ static void sum_scales(lq_encoder *e, uint64_t n, uint64_t outer)
         e->sums[outer] += (double)e->groups[i].scale;
 }
 
-static lq_status scan_queue(lq_encoder *e, uint64_t outer)
+static lq_status scan_flat(lq_encoder *e, uint64_t outer)
 {
-    uint64_t groups = lqi_div_up(e->queued, e->g.group_cols);
+    uint64_t groups = lqi_div_up(e->flat_n, e->g.group_cols);
     lq_status status = lqi_encoder_run(e, groups, e->g.group_cols);
 
     sum_scales(e, groups, outer);
-    e->queued = 0;
     return status;
 }
 
@@ -213,11 +248,9 @@ static lq_status look_at_strip(lq_encoder *e, uint64_t rows, uint64_t outer)
     const lqi_geometry *g = &e->g;
     lq_status status = LQ_OK;
 
+    if (e->flat)
+        return feed_rows(e, rows, outer, scan_flat);
     for (uint64_t r = 0; r < rows && !status; r++) {
-        if (e->flat) {
-            status = enqueue(e, r, outer, scan_queue);
-            continue;
-        }
         for (uint64_t c = 0; c < g->row_groups && e->whole && !status; c++) {
             lqi_values v = lqi_encoder_values(e, r);
             uint64_t first = c * g->group_cols, at = outer * g->row_groups + c;
@@ -228,7 +261,7 @@ static lq_status look_at_strip(lq_encoder *e, uint64_t rows, uint64_t outer)
         if (!status && !e->whole && r % g->group_rows == 0)
             status = lqi_encoder_fit(e, r, lqi_min(g->group_rows, rows - r));
     }
-    if (!status && e->spec.scale2_block && !e->flat && !e->whole)
+    if (!status && e->spec.scale2_block && !e->whole)
         sum_scales(e, lqi_div_up(rows, g->group_rows) * g->row_groups, outer);
     return status;
 }
@@ -240,7 +273,7 @@ lq_status lqi_encoder_look(lq_encoder *e, uint64_t rows, uint64_t outer)
 
 lq_status lqi_encoder_end_look(lq_encoder *e, uint64_t outer)
 {
-    lq_status status = e->queued ? scan_queue(e, outer) : LQ_OK;
+    lq_status status = e->flat ? flush_queue(e, outer, scan_flat) : LQ_OK;
 
     if (!status && e->whole && e->spec.scale2_block) {
         for (uint64_t c = 0; c < e->g.row_groups && !status; c++)

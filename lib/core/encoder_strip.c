@@ -43,7 +43,8 @@ lq_status lqi_encoder_fit(lq_encoder *e, uint64_t row, uint64_t rows)
     return status;
 }
 
-static lq_status round_row(lq_encoder *e, uint64_t row)
+/* 'finite': the numbers are known to be. */
+static lq_status round_row(lq_encoder *e, uint64_t row, int finite)
 {
     const lqi_geometry *g = &e->g;
     const lqi_group *groups = e->groups;
@@ -51,6 +52,7 @@ static lq_status round_row(lq_encoder *e, uint64_t row)
     uint8_t *codes = e->codes + row * g->row_bytes;
     lq_status status = LQ_OK;
 
+    v.finite = finite;
     if (!e->whole)
         groups += row / g->group_rows * g->row_groups;
     memset(codes, 0, (size_t)g->row_bytes);
@@ -94,27 +96,26 @@ static lq_status encode_strip_rows(lq_encoder *e, uint64_t row, uint64_t rows)
         return encode_row(e, row);
     if (!e->whole)
         status = lqi_encoder_fit(e, row, rows);
+    int finite = !e->whole && e->x_type == LQ_F32 && e->opts.nonfinite == LQ_NONFINITE_ERROR;
     for (uint64_t r = row; r < row + rows && !status; r++)
-        status = round_row(e, r);
+        status = round_row(e, r, finite);
     return status;
 }
 
-/* Groups [index, ...) of the queue: 'partial' blocks end where the queue does. */
-static lq_status encode_queue_groups(lq_encoder *e, uint64_t index, uint64_t end)
+/* Groups [index, end) of flat numbers: 'partial' blocks end where these do.  Queued ones are
+ * finite by now, unless they are to be propagated. */
+static lq_status encode_flat_groups(lq_encoder *e, uint64_t index, uint64_t end)
 {
-    uint64_t first = index * e->g.group_cols, n = lqi_min(end * e->g.group_cols, e->queued) - first;
-    lqi_values v = { e->ctx, LQ_F32, e->queue, e->queued, LQ_NONFINITE_PROPAGATE,
-                     e->opts.search };
+    uint64_t first = index * e->g.group_cols, n = lqi_min(end * e->g.group_cols, e->flat_n) - first;
+    lqi_values v = { e->ctx, LQ_F32, e->flat_x, e->flat_n, e->opts.nonfinite, e->opts.search };
 
-    v.nonfinite = e->opts.nonfinite == LQ_NONFINITE_PROPAGATE ? e->opts.nonfinite
-                                                              : LQ_NONFINITE_ERROR;
     for (uint64_t i = index; i < end; i++)
         e->groups[i].global = e->global;
     return lqi_encode_groups(&e->g, &v, first, n, &e->groups[index], e->codes);
 }
 
 /* A task works on e->per_task rows of the strip (a multiple of group_rows) or groups of
- * the queue. */
+ * flat numbers. */
 static void strip_task(void *arg, size_t index)
 {
     lq_encoder *e = arg;
@@ -123,7 +124,7 @@ static void strip_task(void *arg, size_t index)
     lq_status status = LQ_OK;
 
     for (uint64_t i = first; i < end && !status && !e->task_status; i += step)
-        status = e->flat ? encode_queue_groups(e, i, end)
+        status = e->flat ? encode_flat_groups(e, i, end)
                          : encode_strip_rows(e, i, lqi_min(step, end - i));
     if (status)
         e->task_status = status;

@@ -21,6 +21,21 @@ size_t lqi_scale_bytes(lq_dtype type)
     }
 }
 
+/* Scales that have been rounded to these types are found by their bits. */
+static uint8_t to_e8m0(float scale)
+{
+    uint32_t bits = lqi_float_bits(scale), code = bits >> 23;
+
+    return (bits & 0x7fffff) == 0 && code - 1 < 254 ? (uint8_t)code : lqi_f32_to_e8m0(scale);
+}
+
+static uint8_t to_e4m3(float scale)
+{
+    uint32_t bits = lqi_float_bits(scale), code = (bits >> 20) - (120u << 3);
+
+    return (bits & 0xfffff) == 0 && code - 8 < 0x7f - 8 ? (uint8_t)code : lqi_f32_to_e4m3(scale);
+}
+
 void lqi_scale_store(lq_dtype type, float scale, void *dst, uint64_t index)
 {
     uint8_t *p = (uint8_t *)dst + index * lqi_scale_bytes(type);
@@ -33,10 +48,10 @@ void lqi_scale_store(lq_dtype type, float scale, void *dst, uint64_t index)
         lqi_store16(p, lqi_f32_to_bf16(scale));
         break;
     case LQ_E8M0:
-        *p = lqi_f32_to_e8m0(scale);
+        *p = to_e8m0(scale);
         break;
     case LQ_F8_E4M3:
-        *p = lqi_f32_to_e4m3(scale);
+        *p = to_e4m3(scale);
         break;
     default:
         lqi_store32(p, lqi_float_bits(scale));
