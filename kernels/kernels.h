@@ -42,6 +42,7 @@ typedef struct lqi_run {
     const float   *table;   /* planar: values by code, for table formats */
     unsigned       bits;    /* planar: per code */
     const struct lqi_grids *grids;  /* expanded codebooks of the I-quants */
+    const uint8_t *codebook;        /* the format's: values of the entries as bytes */
     int            float_zeros;     /* zero[] are numbers, not stored bytes */
 } lqi_run;
 
@@ -79,6 +80,14 @@ typedef enum lqi_decoder {
     LQI_DECODER_AFFINE_NIBBLES_BIT, /* d, dmin, the same 12 bytes, fifth bits, nibbles */
     LQI_DECODER_SYMMETRIC_6_BITS,   /* low nibbles, upper two bits, 16 x i8 scales, d */
     LQI_DECODER_F16_TABLE4_SCALES,  /* d, 8 scales of 6 bits, nibbles through the table */
+    /* the same, entries of a codebook for 8 or 4 weights; even: 7 bits stand for 8 signs */
+    LQI_DECODER_EIGHTS_U8,          /* d, 8 x (4 entries of u8, 4 x 7 even signs, scale) */
+    LQI_DECODER_EIGHTS_U16,         /* d, 32 x (9 bits of entry, 7 even signs), 16 scales */
+    LQI_DECODER_EIGHTS_SIGNS,       /* d, entries of 8 + 2 bits, signs, 16 scales */
+    LQI_DECODER_FOURS_U8,           /* d, 64 entries of u8, 8 x (4 x 7 even signs, scale) */
+    LQI_DECODER_FOURS_SIGNS,        /* d, 64 entries of 8 + 1 bits, signs, 8 scales */
+    LQI_DECODER_TERNARY_32,         /* d, 32 entries of 8 + 3 bits, scale and delta per 32 */
+    LQI_DECODER_TERNARY_16,         /* the same, delta per 8, scale per 16, d in pieces */
     LQI_DECODERS
 } lqi_decoder;
 
@@ -272,6 +281,56 @@ typedef struct lqi_rounding {
     uint32_t    *codes;
 } lqi_rounding;
 
+/* ---------------------------------------------------------------- codebooks */
+
+/*
+ * The points of a codebook have 8 digits of 0..2, or 4 of 0..7.  A point's number has them
+ * as its digits to base 3 or 8, the first one least significant.  Its word has them in
+ * fields of 2 or of 4 bits; of the latter every second one has its upper bit set, so that
+ * a field is an index into two rows of 8.
+ *
+ * place[point] >= 0: the entry that is this point.  Else lists of the nearest entries'
+ * words; the last list of a multiple of LQI_NEAR_PAD words is filled up with copies of its
+ * last word.
+ */
+#define LQI_NEAR_PAD 16
+
+typedef struct lqi_near {
+    const int32_t  *place;
+    const uint16_t *list;
+    uint8_t         lanes;    /* 8 or 4 */
+} lqi_near;
+
+static inline unsigned lqi_near_count(int32_t place)
+{
+    return ~(uint32_t)place & 1023;
+}
+
+static inline const uint16_t *lqi_near_list(const lqi_near *near, int32_t place)
+{
+    return near->list + (size_t)(~(uint32_t)place >> 10) * LQI_NEAR_PAD;
+}
+
+/* How lib/format/grid_search.c looks for a scale. */
+typedef struct lqi_grid_rules {
+    int   sub;               /* weights of a sub-block: 32 or 16 */
+    float base, step;        /* candidates (base + step * i) / range for i in -steps..steps */
+    int   steps;
+    int   repeat;            /* round once more even if all groups are on the grid */
+    int   repeat_all;        /* all groups, not those off the grid */
+    int   start_off;         /* groups count as off the grid until a candidate wins */
+} lqi_grid_rules;
+
+/* One sub-block: v ~ scale * (2 digit + 1), weighted. */
+typedef struct lqi_grid_fit {
+    const lqi_grid_rules *rules;
+    const lqi_near       *near;
+    const float          *v, *w;     /* aligned */
+    float                 range;
+    float                 scale;     /* in: if no candidate wins; out: what was found */
+    uint16_t              word[8];   /* out: of each group of lanes */
+} lqi_grid_fit;
+
 typedef struct lqi_search {
     uint8_t lanes;   /* 0: this level has no searches, the plain ones of lib/format serve */
     /* x[i][b] = rows[b][first + i] for i in [0, n), n a multiple of 16 */
@@ -293,6 +352,11 @@ typedef struct lqi_search {
     int (*round)(const lqi_rounding *r);
     /* The same for levels: codes of scale * x.  'add', 'lo' and 'hi' are not used. */
     int (*round_levels)(const lqi_rounding *r, const lqi_levels *levels);
+    /* lqi_grid_fit_plain(); 1, and nothing written, if it belongs there. */
+    int (*grid)(lqi_grid_fit *fit);
+    /* lqi_near_word() for 8 digits with values q[0..2]; 'n' words. */
+    uint16_t (*nearest)(const uint16_t *list, size_t n, const float *x, const float *w,
+                        float scale, const float *q);
 } lqi_search;
 
 /* ------------------------------------------------------------------- tiles */

@@ -495,6 +495,7 @@ static int search_round_levels(const lqi_rounding *r, const lqi_levels *t)
 }
 
 #include "kernels/tmpl/descent.h"
+#include "kernels/tmpl/grid.h"
 
 /* ---------------------------------------------------------------- rounding */
 
@@ -539,4 +540,6 @@ static const lqi_search search_slots = {
     .nonnegative = search_nonnegative,
     .round = search_round,
     .round_levels = search_round_levels,
+    .grid = search_grid,
+    .nearest = search_nearest,
 };

@@ -33,6 +33,13 @@ static void fill_decoders(lqi_kernels *k)
     k->decode[LQI_DECODER_AFFINE_NIBBLES_BIT] = decode_affine_nibbles_bit;
     k->decode[LQI_DECODER_SYMMETRIC_6_BITS] = decode_symmetric_6_bits;
     k->decode[LQI_DECODER_F16_TABLE4_SCALES] = decode_f16_table4_scales;
+    k->decode[LQI_DECODER_EIGHTS_U8] = decode_eights_u8;
+    k->decode[LQI_DECODER_EIGHTS_U16] = decode_eights_u16;
+    k->decode[LQI_DECODER_EIGHTS_SIGNS] = decode_eights_signs;
+    k->decode[LQI_DECODER_FOURS_U8] = decode_fours_u8;
+    k->decode[LQI_DECODER_FOURS_SIGNS] = decode_fours_signs;
+    k->decode[LQI_DECODER_TERNARY_32] = decode_ternary_32;
+    k->decode[LQI_DECODER_TERNARY_16] = decode_ternary_16;
 }
 
 static void fill_encoders(lqi_kernels *k)

@@ -12,6 +12,7 @@
 #include "kernels/tmpl/convert.h"
 #include "kernels/tmpl/decode.h"
 #include "kernels/tmpl/decode_blocks.h"
+#include "kernels/tmpl/decode_grids.h"
 #include "kernels/tmpl/encode_blocks.h"
 #include "kernels/tmpl/codes.h"
 #include "kernels/tmpl/encode_planar.h"

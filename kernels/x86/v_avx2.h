@@ -16,6 +16,7 @@ typedef __m256 v_f32;
 V_INLINE v_f32 v_load(const float *p) { return _mm256_loadu_ps(p); }
 V_INLINE void  v_store(float *p, v_f32 v) { _mm256_storeu_ps(p, v); }
 V_INLINE v_f32 v_set1(float f) { return _mm256_set1_ps(f); }
+V_INLINE v_f32 v_iota(void) { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
 V_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return _mm256_mul_ps(a, b); }
 V_INLINE v_f32 v_fma(v_f32 a, v_f32 b, v_f32 c) { return _mm256_fmadd_ps(a, b, c); }
 
@@ -178,10 +179,37 @@ V_INLINE v_u32 v_load_u8(const uint8_t *p)
     return (v_u32)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
 }
 
+V_INLINE v_u32 v_load_u16(const uint16_t *p)
+{
+    return (v_u32)_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+
+/* The low half of each lane, which is all there is in it. */
+V_INLINE void v_store_u16(uint16_t *p, v_u32 u)
+{
+    __m256i twice = _mm256_packus_epi32((__m256i)u, (__m256i)u);
+    _mm_storeu_si128((__m128i *)p,
+                     _mm256_castsi256_si128(_mm256_permute4x64_epi64(twice, 0x08)));
+}
+
+V_INLINE v_u32 v_gather(const int32_t *p, v_u32 i)
+{
+    return (v_u32)_mm256_i32gather_epi32(p, (__m256i)i, 4);
+}
+
+/* Bit i is the top bit of lane i. */
+V_INLINE uint32_t v_top_bits(v_u32 u) { return (uint32_t)_mm256_movemask_ps(v_as_f32(u)); }
+
 /* Eight bytes, the lowest first. */
 V_INLINE v_u32 v_from_u8x8(uint64_t bytes)
 {
     return (v_u32)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)bytes));
+}
+
+/* V_LANES signed bytes, eight to a word, the lowest first. */
+V_INLINE v_f32 v_from_i8x8(const uint64_t *eight)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128((int64_t)eight[0])));
 }
 
 /* All bits of lane i if bit i is set. */
@@ -303,6 +331,22 @@ V_INLINE v_u32 v_ladder_code(const v_ladder *t, v_f32 y)
     i = v_ladder_step(i, _mm256_permutevar8x32_ps(t->sixteenths, (__m256i)i), y);
     return v_as_u32(v_table4_at(t->code, i));
 }
+
+/* 32 values in v_f32 t[], as rows of 8 or of 4.  Number i of the k-th row of 8, for lanes
+ * whose low three bits are i. */
+V_INLINE v_f32 v_of_8(const v_f32 *t, int k, v_u32 i)
+{
+    return _mm256_permutevar8x32_ps(t[k], (__m256i)i);
+}
+
+/* The k-th row of 4, everywhere; and its number i, for lanes whose low two bits are i. */
+V_INLINE v_f32 v_spread_4(const v_f32 *t, int k)
+{
+    return k % 2 ? _mm256_permute2f128_ps(t[k / 2], t[k / 2], 0x11)
+                 : _mm256_permute2f128_ps(t[k / 2], t[k / 2], 0x00);
+}
+
+V_INLINE v_f32 v_of_4(v_f32 four, v_u32 i) { return _mm256_permutevar_ps(four, (__m256i)i); }
 
 /* ------------------------------------------------------------------ nibbles */
 

@@ -17,6 +17,10 @@ typedef __m512 v_f32;
 V_INLINE v_f32 v_load(const float *p) { return _mm512_loadu_ps(p); }
 V_INLINE void  v_store(float *p, v_f32 v) { _mm512_storeu_ps(p, v); }
 V_INLINE v_f32 v_set1(float f) { return _mm512_set1_ps(f); }
+V_INLINE v_f32 v_iota(void)
+{
+    return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
 V_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return _mm512_mul_ps(a, b); }
 V_INLINE v_f32 v_fma(v_f32 a, v_f32 b, v_f32 c) { return _mm512_fmadd_ps(a, b, c); }
 
@@ -173,10 +177,36 @@ V_INLINE v_u32 v_load_u8(const uint8_t *p)
     return (v_u32)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
 }
 
+V_INLINE v_u32 v_load_u16(const uint16_t *p)
+{
+    return (v_u32)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+}
+
+/* The low half of each lane. */
+V_INLINE void v_store_u16(uint16_t *p, v_u32 u)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16((__m512i)u));
+}
+
+V_INLINE v_u32 v_gather(const int32_t *p, v_u32 i)
+{
+    return (v_u32)_mm512_i32gather_epi32((__m512i)i, p, 4);
+}
+
+/* Bit i is the top bit of lane i. */
+V_INLINE uint32_t v_top_bits(v_u32 u) { return _mm512_movepi32_mask((__m512i)u); }
+
 /* Eight bytes, the lowest first; lanes from 8 on are 0. */
 V_INLINE v_u32 v_from_u8x8(uint64_t bytes)
 {
     return (v_u32)_mm512_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)bytes));
+}
+
+/* V_LANES signed bytes, eight to a word, the lowest first. */
+V_INLINE v_f32 v_from_i8x8(const uint64_t *eight)
+{
+    __m128i bytes = _mm_set_epi64x((int64_t)eight[1], (int64_t)eight[0]);
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
 }
 
 /* All bits of lane i if bit i is set. */
@@ -262,6 +292,22 @@ V_INLINE v_u32 v_ladder_code(const v_ladder *t, v_f32 y)
     rank = _mm512_mask_add_epi32(rank, above, rank, _mm512_set1_epi32(1));
     return (v_u32)v_table4_at(t->code, (v_u32)rank);
 }
+
+/* 32 values in v_f32 t[], as rows of 8 or of 4.  Number i of the k-th row of 8, for lanes
+ * whose low three bits are i and whose bit 3 is k & 1. */
+V_INLINE v_f32 v_of_8(const v_f32 *t, int k, v_u32 i)
+{
+    return _mm512_permutexvar_ps((__m512i)i, t[k / 2]);
+}
+
+/* The k-th row of 4, everywhere; and its number i, for lanes whose low two bits are i. */
+V_INLINE v_f32 v_spread_4(const v_f32 *t, int k)
+{
+    __m512i four = _mm512_add_epi32(_mm512_set1_epi32(4 * (k % 4)), _mm512_set4_epi32(3, 2, 1, 0));
+    return _mm512_permutexvar_ps(four, t[k / 4]);
+}
+
+V_INLINE v_f32 v_of_4(v_f32 four, v_u32 i) { return _mm512_permutevar_ps(four, (__m512i)i); }
 
 /* ------------------------------------------------------------------ nibbles */
 

@@ -102,11 +102,11 @@ void lq_ctx_destroy(lq_ctx *ctx)
 
 lq_status lq_ctx_prepare(const lq_ctx *ctx)
 {
-    unsigned grids = 0;
+    lq_status status = ctx ? LQ_OK : LQ_ERR_ARG;
 
-    for (int i = 0; i < LQI_FORMATS; i++)
-        grids |= lqi_formats[i]->neighbours;
-    return ctx ? lqi_grids_need(ctx->grids, grids) : LQ_ERR_ARG;
+    for (int i = 0; i < LQI_FORMATS && !status; i++)
+        status = lqi_grids_need(ctx->grids, lqi_formats[i]->grid);
+    return status;
 }
 
 lq_level lq_ctx_level(const lq_ctx *ctx)

@@ -6,6 +6,7 @@
  * become f32, and the context's decoder for the format does the rest.
  */
 #include "lib/core/core.h"
+#include "lib/format/grids.h"
 
 #define GROUPS 128   /* scales decoded at a time */
 #define CHUNK 1024   /* numbers converted to f16 or bf16 at a time; a multiple of every block */
@@ -29,7 +30,8 @@ static lqi_run run_of_row(const lq_ctx *ctx, const lqi_geometry *g, const lq_row
     int flat = g->spec->flags & LQ_SPEC_FLAT;
 
     return (lqi_run){ .codes = flat ? codes : codes + row * stride, .group = g->group_cols,
-                      .table = g->table, .bits = g->bits, .grids = ctx->grids };
+                      .table = g->table, .bits = g->bits, .grids = ctx->grids,
+                      .codebook = ctx->grids->value[g->format->grid] };
 }
 
 static void decode_groups(const lq_ctx *ctx, const lqi_geometry *g, const lq_rows *rows,

@@ -166,7 +166,7 @@ lq_status lqi_encode_ready(const lq_ctx *ctx, const lqi_geometry *g, const float
 {
     if (g->format->needs_imp && !imp)
         return LQ_ERR_ARG;
-    return lqi_grids_need(ctx->grids, g->format->neighbours);
+    return lqi_grids_need(ctx->grids, g->format->grid);
 }
 
 /* ------------------------------------------------------------------ planar */

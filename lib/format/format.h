@@ -47,6 +47,7 @@ typedef struct lqi_fit {
     float          row_ms;   /* blocked with row_ms and imp: mean of x^2 over the row */
     float          row;      /* formats with a row header: its number */
     const struct lqi_grids *grids;
+    const lqi_search *search; /* of the level, or NULL: plain C */
 } lqi_fit;
 
 /* What a planar format can be combined with. */
@@ -97,7 +98,7 @@ typedef struct lqi_format {
     float       max_abs;       /* larger magnitudes cannot be encoded; 0: check says it */
     uint8_t     row_ms;        /* fit wants lqi_fit.row_ms when there are importances */
     uint8_t     needs_imp;     /* cannot be encoded without importances */
-    uint8_t     neighbours;    /* grids whose neighbour lists encoding needs: bits of grids.h */
+    uint8_t     grid;          /* LQI_GRID_... of grids.h, whose neighbours encoding needs */
     lqi_decoder decoder;
     lqi_encoder encoder;
     lqi_rounder rounder;       /* planar */
@@ -176,6 +177,9 @@ void lqi_encode_block(const lqi_format *format, const lqi_fit *in, void *block);
 /* A run in plain C, block by block or group by group: what the encoders of the kernel table
  * must equal, and fall back to. */
 void lqi_encode_plain(const lqi_encode_run *run);
+
+/* Blocked: block by block, but with the level's searches (lqi_fit.search). */
+void lqi_encode_search(const lqi_encode_run *run);
 
 /* ------------------------------------------------------------------- planar */
 

@@ -28,12 +28,14 @@ static uint32_t make_code(const lqi_grid_plan *plan, const uint32_t *entry, uint
     return lanes == 8 ? entry[0] | s << bits : entry[0] | entry[1] << bits | s << 2 * bits;
 }
 
-int lqi_grid_finish(const lqi_grid_plan *plan, const lqi_grid_sub *sub, lqi_grid_param *param,
-                    uint32_t *codes)
+/* The search's results as parameters and codes; returns 0, and leaves both, if the
+ * superblock is all zero. */
+static int make_codes(const lqi_grid_plan *plan, const lqi_grid_sub *sub, lqi_grid_param *param,
+                      uint32_t *codes)
 {
-    int lanes = lqi_grid_kinds[plan->grid].lanes, per = plan->sub / 8;
+    int lanes = lqi_grid_kinds[plan->grid].lanes, per = plan->rules.sub / 8;
     lqi_grid_param p = { 0 };
-    float d = round_scales(sub, LQI_GRID_LEN / plan->sub, p.scale);
+    float d = round_scales(sub, LQI_GRID_LEN / plan->rules.sub, p.scale);
 
     if (d == 0)
         return 0;
@@ -48,6 +50,52 @@ int lqi_grid_finish(const lqi_grid_plan *plan, const lqi_grid_sub *sub, lqi_grid
     return 1;
 }
 
+void lqi_grid_encode(const lqi_grid_plan *plan, const lqi_fit *in, void *block)
+{
+    lqi_grid_sub sub[LQI_GRID_LEN / 16];
+    lqi_grid_param param;
+    uint32_t codes[LQI_GRID_CODES];
+
+    memset(block, 0, (size_t)plan->bytes);
+    lqi_grid_search(plan, in, sub);
+    if (!make_codes(plan, sub, &param, codes))
+        return;
+    plan->pack(&param, codes, block);
+    if (plan->finish)
+        plan->finish(sub, block);
+}
+
+void lqi_grid_fit_block(const lqi_grid_plan *plan, const lqi_fit *in, void *param)
+{
+    uint8_t block[LQI_BLOCK_BYTES];
+    uint32_t codes[LQI_GRID_CODES];
+
+    lqi_grid_encode(plan, in, block);
+    plan->unpack(block, param, codes);
+}
+
+/* ------------------------------------------------------------------ scales */
+
+void lqi_grid_scales_write(const uint8_t *scale, int n, uint8_t *b)
+{
+    for (int j = 0; j < n / 2; j++)
+        b[j] = (uint8_t)(scale[2 * j] | scale[2 * j + 1] << 4);
+}
+
+void lqi_grid_scales_read(const uint8_t *b, int n, uint8_t *scale)
+{
+    for (int j = 0; j < n; j++)
+        scale[j] = b[j / 2] >> 4 * (j % 2) & 15;
+}
+
+/* Of the sub-block of weight i. */
+static inline float scale_of(const lqi_grid_plan *plan, const lqi_grid_param *param, size_t i)
+{
+    float d = lqi_f16_to_f32(param->d);
+
+    return d * (0.5f + (float)param->scale[i / (size_t)plan->rules.sub]) * plan->unit;
+}
+
 /* ----------------------------------------------------------- frozen scales */
 
 static uint8_t nearest_level(const lqi_grid_kind *k, float v)
@@ -60,25 +108,19 @@ static uint8_t nearest_level(const lqi_grid_kind *k, float v)
 }
 
 /* Of the neighbours, the one whose values are nearest. */
-static int32_t nearest_value(const lqi_grid_kind *k, const uint8_t *value,
-                             const uint16_t *list, const float *v, const float *w)
+static int32_t nearest_value(const lqi_grid_kind *k, const lqi_near *near, int32_t place,
+                             const float *v, const float *w)
 {
-    float best = INFINITY;
-    int32_t found = list[1];
+    float term[8][8], error;
 
-    for (unsigned i = 1; i <= list[0]; i++) {
-        const uint8_t *entry = value + (size_t)k->lanes * list[i];
-        float sum = 0;
-        for (int lane = 0; lane < k->lanes; lane++) {
-            float e = (float)entry[lane] - v[lane];
-            sum += w[lane] * e * e;
+    for (int lane = 0; lane < k->lanes; lane++)
+        for (int level = 0; level < k->base; level++) {
+            float e = (float)k->value[level] - v[lane];
+            term[lane][level] = w[lane] * e * e;
         }
-        if (sum < best) {
-            best = sum;
-            found = list[i];
-        }
-    }
-    return found;
+    uint16_t word = lqi_near_word(k->lanes, lqi_near_list(near, place), lqi_near_count(place),
+                                  (const float (*)[8])term, &error);
+    return near->place[lqi_grid_word_point(k->lanes, word)];
 }
 
 /* Entries and signs of 8 values x ~ scale * value * sign. */
@@ -102,8 +144,7 @@ static uint32_t round_code(const lqi_grid_plan *plan, const struct lqi_grids *gr
     for (int i = 0; i < 8; i += k->lanes) {
         int32_t place = near->place[lqi_grid_point(k, digit + i)];
         if (place < 0)
-            place = nearest_value(k, grids->value[plan->grid], lqi_near_list(near, place), v + i,
-                                  w + i);
+            place = nearest_value(k, near, place, v + i, w + i);
         entry[i / k->lanes] = (uint32_t)place;
     }
     return make_code(plan, entry, signs);
@@ -113,28 +154,49 @@ void lqi_grid_round(const lqi_grid_plan *plan, const lqi_fit *in, const lqi_grid
                     uint32_t *codes)
 {
     static const float ones[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
-    float d = lqi_f16_to_f32(param->d);
-
     for (int g = 0; g < LQI_GRID_CODES; g++)
         codes[g] = round_code(plan, in->grids, in->x + 8 * g, in->imp ? in->imp + 8 * g : ones,
-                              lqi_grid_scale(plan, d, param->scale[8 * g / plan->sub]));
+                              scale_of(plan, param, 8 * (size_t)g));
 }
 
 /* ---------------------------------------------------------------- decoding */
 
-void lqi_grid_value(const lqi_grid_plan *plan, const lqi_grid_param *param,
-                    const uint32_t *codes, size_t n, float *y)
+/* Without a codebook: from the bitmap. */
+static void values(const lqi_grid_plan *plan, const uint8_t *codebook,
+                   const lqi_grid_param *param, const uint32_t *codes, size_t n, float *y)
 {
     unsigned lanes = lqi_grid_kinds[plan->grid].lanes, mask = (1u << plan->entry_bits) - 1;
-    float d = lqi_f16_to_f32(param->d);
 
-    for (size_t i = 0; i < n; i += 8) {
+    for (size_t i = 0; i < n; i += 8, y += 8) {
+        float scale = scale_of(plan, param, i);
         uint32_t code = *codes++;
         uint8_t v[8], signs;
         for (unsigned lane = 0; lane < 8; lane += lanes, code >>= plan->entry_bits)
-            lqi_grid_lookup(plan->grid, code & mask, v + lane);
+            lqi_grid_entry(codebook, plan->grid, code & mask, v + lane);
         signs = plan->even ? lqi_grid_even(code) : (uint8_t)code;
-        lqi_grid_values(v, signs, lqi_grid_scale(plan, d, param->scale[i / (size_t)plan->sub]),
-                        y + i, 8);
+        for (int k = 0; k < 8; k++)
+            y[k] = lqi_bits_float(lqi_float_bits(scale * (float)v[k]) ^
+                                  (uint32_t)(signs >> k & 1) << 31);
     }
+}
+
+void lqi_grid_value(const lqi_grid_plan *plan, const lqi_grid_param *param,
+                    const uint32_t *codes, size_t n, float *y)
+{
+    values(plan, NULL, param, codes, n, y);
+}
+
+static void decode_block(const void *plan, const uint8_t *codebook, const uint8_t *b, float *y)
+{
+    const lqi_grid_plan *p = plan;
+    uint32_t codes[LQI_GRID_CODES];
+    lqi_grid_param param;
+
+    p->unpack(b, &param, codes);
+    values(p, codebook, &param, codes, LQI_GRID_LEN, y);
+}
+
+void lqi_grid_decode(const lqi_grid_plan *plan, const lqi_run *run, float *y)
+{
+    lqi_decode_entries(run, (size_t)plan->bytes, plan, decode_block, y);
 }

@@ -10,24 +10,10 @@
  */
 #include "lib/format/grid_search.h"
 
-#define MAX_SUB 32
-
-/* One sub-block under search. */
-typedef struct search {
-    const lqi_grid_plan *plan;
-    const lqi_grid_kind *kind;
-    const lqi_near      *near;
-    const uint8_t       *digit;       /* of the entries */
-    const float         *w;           /* weights */
-    float                v[MAX_SUB];  /* magnitudes */
-    float                u[MAX_SUB];  /* square roots of the weights */
-    int                  top;         /* highest digit */
-} search;
-
-/* One rounding of the sub-block. */
+/* One rounding of a sub-block. */
 typedef struct rounding {
-    uint8_t digit[MAX_SUB];
-    uint8_t off[MAX_SUB / 4];         /* group was not in the codebook */
+    uint16_t word[8];   /* of each group of lanes */
+    uint8_t  off[8];    /* group was not in the codebook */
 } rounding;
 
 /* ------------------------------------------------------------------- signs */
@@ -53,62 +39,60 @@ uint8_t lqi_grid_signs(const float *x, const float *w, int even, float *v)
 
 /* ------------------------------------------------------------------ groups */
 
-/* Entry of least sum (u e) e in the list of a point, e = scale * level - v. */
-static unsigned nearest(const search *s, const uint16_t *list, const float *v, const float *u,
-                        float scale)
+static int top_digit(const lqi_near *near)
 {
-    float term[8][8], best = FLT_MAX;
-    int lanes = s->kind->lanes;
-    unsigned found = list[1];
-
-    for (int i = 0; i < lanes; i++)
-        for (int l = 0; l <= s->top; l++) {
-            float e = scale * (float)(2 * l + 1) - v[i];
-            term[i][l] = u[i] * e * e;
-        }
-    for (unsigned k = 1; k <= list[0]; k++) {
-        const uint8_t *d = s->digit + (size_t)lanes * list[k];
-        float sum = 0;
-        for (int i = 0; i < lanes; i++)
-            sum += term[i][d[i]];
-        if (sum < best) {
-            best = sum;
-            found = list[k];
-        }
-    }
-    return found;
+    return near->lanes == 8 ? 2 : 7;
 }
 
-/* Round the group at 'i' with an inverse scale; off the grid, to its nearest neighbour. */
-static void round_group(const search *s, int i, float inverse, float scale, rounding *r)
+/* Entry of least sum (u e) e in the list of a point, e = scale * level - v and u the square
+ * root of the weight. */
+static uint16_t nearest(const lqi_near *near, int32_t place, const float *v, const float *w,
+                        float scale)
 {
-    const float *v = s->v + i;
-    uint8_t *digit = r->digit + i;
-    int lanes = s->kind->lanes;
+    float term[8][8], error;
+
+    for (int i = 0; i < near->lanes; i++) {
+        float u = sqrtf(w[i]);
+        for (int l = 0; l <= top_digit(near); l++) {
+            float e = scale * (float)(2 * l + 1) - v[i];
+            term[i][l] = u * e * e;
+        }
+    }
+    return lqi_near_word(near->lanes, lqi_near_list(near, place), lqi_near_count(place),
+                         (const float (*)[8])term, &error);
+}
+
+/* Round a group with an inverse scale; off the grid, to its nearest neighbour. */
+static void round_group(const lqi_grid_fit *f, int group, float inverse, float scale,
+                        rounding *r)
+{
+    int lanes = f->near->lanes;
+    const float *v = f->v + group * lanes;
+    uint8_t digit[8];
 
     for (int k = 0; k < lanes; k++)
         digit[k] = (uint8_t)lqi_clamp_int(lqi_nearest_int(0.5f * (inverse * v[k] - 1)), 0,
-                                          s->top);
-    int32_t place = s->near->place[lqi_grid_point(s->kind, digit)];
-    r->off[i / lanes] = place < 0;
-    if (place >= 0)
-        return;
-    unsigned entry = nearest(s, lqi_near_list(s->near, place), v, s->u + i, scale);
-    memcpy(digit, s->digit + (size_t)lanes * entry, (size_t)lanes);
+                                          top_digit(f->near));
+    r->word[group] = lqi_grid_word(lanes, digit);
+    int32_t place = f->near->place[lqi_grid_word_point(lanes, r->word[group])];
+    r->off[group] = place < 0;
+    if (place < 0)
+        r->word[group] = nearest(f->near, place, v, f->w + group * lanes, scale);
 }
 
 typedef struct sums {
     float xq, q2;   /* of w v q and w q^2: the scale is xq / q2 */
 } sums;
 
-static sums add_up(const search *s, const rounding *r)
+static sums add_up(const lqi_grid_fit *f, const rounding *r)
 {
     sums sum = { 0, 0 };
+    int lanes = f->near->lanes;
 
-    for (int i = 0; i < s->plan->sub; i++) {
-        float q = (float)(2 * r->digit[i] + 1);
-        sum.xq += s->w[i] * s->v[i] * q;
-        sum.q2 += s->w[i] * q * q;
+    for (int i = 0; i < f->rules->sub; i++) {
+        float q = (float)(2 * lqi_grid_digit(lanes, r->word[i / lanes], i % lanes) + 1);
+        sum.xq += f->w[i] * f->v[i] * q;
+        sum.q2 += f->w[i] * q * q;
     }
     return sum;
 }
@@ -116,17 +100,17 @@ static sums add_up(const search *s, const rounding *r)
 /* -------------------------------------------------------------- sub-blocks */
 
 /* The scale of the best candidate; its rounding in *won. */
-static float search_scale(const search *s, float range, float start, rounding *won)
+static float search_scale(const lqi_grid_fit *f, rounding *won)
 {
-    const lqi_grid_plan *p = s->plan;
-    float scale = start, best = 0;
-    rounding r;
+    const lqi_grid_rules *p = f->rules;
+    float scale = f->scale, best = 0;
+    rounding r = *won;
 
     for (int c = -p->steps; c <= p->steps; c++) {
-        float inverse = (p->base + (float)c * p->step) / range;
-        for (int i = 0; i < p->sub; i += s->kind->lanes)
-            round_group(s, i, inverse, 1 / inverse, &r);
-        sums sum = add_up(s, &r);
+        float inverse = (p->base + (float)c * p->step) / f->range;
+        for (int g = 0; g < p->sub / f->near->lanes; g++)
+            round_group(f, g, inverse, 1 / inverse, &r);
+        sums sum = add_up(f, &r);
         if (sum.q2 > 0 && sum.xq * sum.xq > best * sum.q2) {
             scale = sum.xq / sum.q2;
             best = scale * sum.xq;
@@ -137,76 +121,82 @@ static float search_scale(const search *s, float range, float start, rounding *w
 }
 
 /* Round once more with the scale that was found. */
-static float round_again(const search *s, float scale, rounding *r)
+static float round_again(const lqi_grid_fit *f, float scale, rounding *r)
 {
-    int lanes = s->kind->lanes, any = s->plan->fit_range;
+    int groups = f->rules->sub / f->near->lanes, any = f->rules->repeat;
 
-    for (int i = 0; i < s->plan->sub / lanes; i++)
-        any |= r->off[i];
+    for (int g = 0; g < groups; g++)
+        any |= r->off[g];
     if (!any || !(scale > 0))
         return scale;
-    for (int i = 0; i < s->plan->sub; i += lanes)
-        if (r->off[i / lanes] || s->plan->repeat_all)
-            round_group(s, i, 1 / scale, scale, r);
-    sums sum = add_up(s, r);
+    for (int g = 0; g < groups; g++)
+        if (r->off[g] || f->rules->repeat_all)
+            round_group(f, g, 1 / scale, scale, r);
+    sums sum = add_up(f, r);
     return sum.q2 > 0 ? sum.xq / sum.q2 : scale;
 }
 
-/* Magnitudes and signs; returns the range that candidates divide by, 0 for a sub-block
- * that counts as zero. */
-static float prepare(search *s, const float *x, const float *w, float *start,
-                     lqi_grid_sub *sub)
+void lqi_grid_fit_plain(lqi_grid_fit *f)
 {
-    const lqi_grid_plan *p = s->plan;
-    uint8_t codes[MAX_SUB];
-    float max;
+    static const uint8_t zero[8] = { 0 };
+    rounding r;
 
-    s->w = w;
-    for (int i = 0; i < p->sub; i += 8)
-        sub->signs[i / 8] = lqi_grid_signs(x + i, w + i, p->even, s->v + i);
-    max = s->v[0];
-    for (int i = 0; i < p->sub; i++) {
-        s->u[i] = sqrtf(w[i]);
-        max = max > s->v[i] ? max : s->v[i];
+    for (int g = 0; g < 8; g++) {
+        r.word[g] = lqi_grid_word(f->near->lanes, zero);
+        r.off[g] = f->rules->start_off != 0;
     }
-    if (max < p->eps || max == 0)
-        return 0;
-    *start = max / (float)(2 * s->top + 1);
-    if (!p->fit_range)
-        return max;
-    float range = (float)(s->top + 1) * lqi_make_qp(s->v, w, p->sub, s->top + 2, codes);
-    return range <= 0 ? 0 : range;
+    f->scale = round_again(f, search_scale(f, &r), &r);
+    memcpy(f->word, r.word, sizeof f->word);
 }
 
-static void search_sub(search *s, const float *x, const float *w, lqi_grid_sub *sub)
+/* Magnitudes and signs; the range that candidates divide by, 0 for a sub-block that counts
+ * as zero, and the scale to start from. */
+static void prepare(const lqi_grid_plan *p, const float *x, const float *w, float *v,
+                    lqi_grid_fit *f, lqi_grid_sub *sub)
 {
-    int lanes = s->kind->lanes, groups = s->plan->sub / lanes;
-    float start = 0, range;
-    rounding r = { { 0 }, { 0 } };
+    int top = top_digit(f->near);
+    uint8_t codes[LQI_GRID_SUB];
+    float max;
+
+    for (int i = 0; i < p->rules.sub; i += 8)
+        sub->signs[i / 8] = lqi_grid_signs(x + i, w + i, p->even, v + i);
+    max = v[0];
+    for (int i = 0; i < p->rules.sub; i++)
+        max = max > v[i] ? max : v[i];
+    f->range = max < p->eps ? 0 : max;
+    f->scale = max / (float)(2 * top + 1);
+    if (f->range != 0 && p->fit_range)
+        f->range = (float)(top + 1) * lqi_make_qp(v, w, p->rules.sub, top + 2, codes);
+}
+
+static void search_sub(const lqi_grid_plan *plan, const lqi_fit *in, const lqi_near *near,
+                       const float *x, const float *w, lqi_grid_sub *sub)
+{
+    _Alignas(LQI_ALIGN) float v[LQI_GRID_SUB];
+    lqi_grid_fit f = { .rules = &plan->rules, .near = near, .v = v, .w = w };
 
     *sub = (lqi_grid_sub){ 0 };
-    range = prepare(s, x, w, &start, sub);
-    if (range == 0) {
+    prepare(plan, x, w, v, &f, sub);
+    if (f.range == 0 || (plan->fit_range && f.range <= 0)) {
         *sub = (lqi_grid_sub){ .zero = 1 };
         return;
     }
-    memset(r.off, s->plan->start_off, sizeof r.off);
-    sub->scale = round_again(s, search_scale(s, range, start, &r), &r);
+    if (!in->search || !in->search->grid || in->search->grid(&f))
+        lqi_grid_fit_plain(&f);
+    sub->scale = f.scale;
     if (sub->scale < 0) {
         sub->scale = -sub->scale;
-        for (int i = 0; i < s->plan->sub / 8; i++)
+        for (int i = 0; i < plan->rules.sub / 8; i++)
             sub->signs[i] = (uint8_t)~sub->signs[i];
     }
-    for (int g = 0; g < groups; g++) {
-        int32_t place = s->near->place[lqi_grid_point(s->kind, r.digit + g * lanes)];
-        sub->entry[g] = (uint16_t)(place < 0 ? 0 : place);
-    }
+    for (int g = 0; g < plan->rules.sub / near->lanes; g++)
+        sub->entry[g] = (uint16_t)near->place[lqi_grid_word_point(near->lanes, f.word[g])];
 }
 
 static void make_weights(const lqi_grid_plan *p, const float *x, const float *imp, float mean,
                          float *w)
 {
-    for (int i = 0; i < p->sub; i++) {
+    for (int i = 0; i < p->rules.sub; i++) {
         float square = x[i] * x[i];
         if (imp)
             w[i] = imp[i] * sqrtf(mean + square);
@@ -220,14 +210,11 @@ static void make_weights(const lqi_grid_plan *p, const float *x, const float *im
 void lqi_grid_search(const lqi_grid_plan *plan, const lqi_fit *in, lqi_grid_sub *sub)
 {
     float mean = plan->mean_factor * lqi_sum_squares(in->x, LQI_GRID_LEN) / LQI_GRID_LEN;
-    search s = { .plan = plan, .kind = &lqi_grid_kinds[plan->grid],
-                 .near = lqi_grids_near(in->grids, plan->grid),
-                 .digit = in->grids->digit[plan->grid] };
-    float w[MAX_SUB];
+    const lqi_near *near = lqi_grids_near(in->grids, plan->grid);
+    _Alignas(LQI_ALIGN) float w[LQI_GRID_SUB];
 
-    s.top = s.kind->base - 1;
-    for (int i = 0; i < LQI_GRID_LEN; i += plan->sub, sub++) {
+    for (int i = 0; i < LQI_GRID_LEN; i += plan->rules.sub, sub++) {
         make_weights(plan, in->x + i, in->imp ? in->imp + i : NULL, mean, w);
-        search_sub(&s, in->x + i, w, sub);
+        search_sub(plan, in, near, in->x + i, w, sub);
     }
 }

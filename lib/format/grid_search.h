@@ -14,22 +14,31 @@
 #include "lib/format/search.h"
 
 #define LQI_GRID_LEN 256   /* weights of a superblock */
+#define LQI_GRID_SUB 32    /* weights of the larger sub-blocks */
+
+/* Result for a sub-block. */
+typedef struct lqi_grid_sub {
+    float    scale;
+    int      zero;           /* too small to be searched: all the rest is 0 */
+    uint16_t entry[8];       /* of each group of lanes */
+    uint8_t  signs[4];       /* of each 8 weights */
+} lqi_grid_sub;
 
 /* What distinguishes the formats. */
 typedef struct lqi_grid_plan {
-    int   grid, sub;         /* codebook; weights of a sub-block: 32 or 16 */
+    int   grid, bytes;       /* codebook; bytes of a superblock */
     int   entry_bits;        /* in codes */
     float unit;              /* scale of sub-block = d * (0.5 + code) * unit */
     int   even;              /* the number of minus signs of 8 weights is even */
     int   fit_range;         /* start from a fit of five levels, not from the maximum */
-    int   repeat_all;        /* the last rounding is for all groups, not those off the grid */
-    int   start_off;         /* groups count as off the grid until a candidate wins */
     float eps;               /* below this magnitude a sub-block is zero */
-    float base, step;        /* candidates (base + step * i) / max for i in -steps..steps */
-    int   steps;
     float mean_factor;       /* of the superblock's mean square */
     int   plain;             /* weights without importances: LQI_GRID_... */
     float fudge;             /* on the stored scale */
+    lqi_grid_rules rules;
+    void (*pack)(const void *param, const uint32_t *codes, void *block);
+    void (*unpack)(const void *block, void *param, uint32_t *codes);
+    void (*finish)(const lqi_grid_sub *sub, uint8_t *block);   /* or NULL: after pack */
 } lqi_grid_plan;
 
 enum {
@@ -50,44 +59,6 @@ typedef struct lqi_grid_param {
  */
 #define LQI_GRID_CODES (LQI_GRID_LEN / 8)
 
-/* Result for a sub-block. */
-typedef struct lqi_grid_sub {
-    float    scale;
-    int      zero;           /* too small to be searched: all the rest is 0 */
-    uint16_t entry[8];       /* of each group of lanes */
-    uint8_t  signs[4];       /* of each 8 weights */
-} lqi_grid_sub;
-
-/* Signs and magnitudes of 8 values; if 'even' and the signs are not, the one of least
- * (w x) x changes, so that its magnitude is negative. */
-uint8_t lqi_grid_signs(const float *x, const float *w, int even, float *v);
-
-/* Number of a point. */
-static inline unsigned lqi_grid_point(const lqi_grid_kind *k, const uint8_t *digit)
-{
-    unsigned point = 0;
-
-    for (int i = k->lanes; i-- > 0;)
-        point = point * k->base + digit[i];
-    return point;
-}
-
-/* Search all sub-blocks of a superblock. */
-void lqi_grid_search(const lqi_grid_plan *plan, const lqi_fit *in, lqi_grid_sub *sub);
-
-/* The search's results as parameters and codes; returns 0, and leaves both, if the
- * superblock is all zero. */
-int lqi_grid_finish(const lqi_grid_plan *plan, const lqi_grid_sub *sub, lqi_grid_param *param,
-                    uint32_t *codes);
-
-/* Descriptor functions. */
-void lqi_grid_round(const lqi_grid_plan *plan, const lqi_fit *in, const lqi_grid_param *param,
-                    uint32_t *codes);
-void lqi_grid_value(const lqi_grid_plan *plan, const lqi_grid_param *param,
-                    const uint32_t *codes, size_t n, float *y);
-
-/* ---------------------------------------------------------------- decoding */
-
 /* Largest value that a superblock of f16 scale and 4-bit sub-block scales can hold, the
  * latter counting 0.5 + code, for 'unit' times the largest level. */
 #define LQI_GRID_MAX(unit) (65504.0f * 15.5f * (unit))
@@ -104,36 +75,65 @@ static inline uint8_t lqi_grid_even(uint32_t code)
     return (uint8_t)(code | (parity & 1) << 7);
 }
 
-/* n values of an entry: scale * value, then the sign. */
-static inline void lqi_grid_values(const uint8_t *value, unsigned signs, float scale, float *y,
-                                   int n)
-{
-    for (int i = 0; i < n; i++) {
-        float v = scale * (float)value[i];
-        y[i] = lqi_bits_float(lqi_float_bits(v) ^ (uint32_t)(signs >> i & 1) << 31);
-    }
-}
+/* Signs and magnitudes of 8 values; if 'even' and the signs are not, the one of least
+ * (w x) x changes, so that its magnitude is negative. */
+uint8_t lqi_grid_signs(const float *x, const float *w, int even, float *v);
 
-static inline float lqi_grid_scale(const lqi_grid_plan *plan, float d, unsigned code)
-{
-    return d * (0.5f + (float)code) * plan->unit;
-}
+/* Search all sub-blocks of a superblock. */
+void lqi_grid_search(const lqi_grid_plan *plan, const lqi_fit *in, lqi_grid_sub *sub);
 
-/* Decode a run of whole superblocks, the last one perhaps in part. */
-static inline void lqi_decode_grid(const lqi_run *run, size_t bytes,
-                                   void (*block)(const lqi_grids *grids, const uint8_t *b,
-                                                 float *y), float *y)
-{
-    const uint8_t *b = run->codes + (size_t)(run->first / LQI_GRID_LEN) * bytes;
-    size_t n = run->n;
-    float tail[LQI_GRID_LEN];
+/* The search for one sub-block: the scale of the best candidate, and its rounding done once
+ * more with that scale. */
+void lqi_grid_fit_plain(lqi_grid_fit *fit);
 
-    for (; n >= LQI_GRID_LEN; n -= LQI_GRID_LEN, b += bytes, y += LQI_GRID_LEN)
-        block(run->grids, b, y);
-    if (n == 0)
-        return;
-    block(run->grids, b, tail);
-    memcpy(y, tail, n * sizeof *y);
-}
+/* Scales of 4 bits, the low nibble first. */
+void lqi_grid_scales_write(const uint8_t *scale, int n, uint8_t *b);
+void lqi_grid_scales_read(const uint8_t *b, int n, uint8_t *scale);
+
+/* ---------------------------------------------------- descriptor functions */
+
+void lqi_grid_encode(const lqi_grid_plan *plan, const lqi_fit *in, void *block);
+void lqi_grid_fit_block(const lqi_grid_plan *plan, const lqi_fit *in, void *param);
+void lqi_grid_round(const lqi_grid_plan *plan, const lqi_fit *in, const lqi_grid_param *param,
+                    uint32_t *codes);
+void lqi_grid_value(const lqi_grid_plan *plan, const lqi_grid_param *param,
+                    const uint32_t *codes, size_t n, float *y);
+void lqi_grid_decode(const lqi_grid_plan *plan, const lqi_run *run, float *y);
+
+/* A format's functions and tunables, from its plan and the number of its sub-blocks. */
+#define LQI_GRID_FUNCTIONS(plan, subs) \
+    static void encode(const lqi_fit *in, void *block) \
+    { \
+        lqi_grid_encode(&(plan), in, block); \
+    } \
+    static void fit(const lqi_fit *in, void *param) \
+    { \
+        lqi_grid_fit_block(&(plan), in, param); \
+    } \
+    static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes) \
+    { \
+        lqi_grid_round(&(plan), in, param, codes); \
+    } \
+    static void value(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n, \
+                      float *y) \
+    { \
+        (void)spec; \
+        lqi_grid_value(&(plan), param, codes, n, y); \
+    } \
+    static void decode(const lqi_run *run, float *y) \
+    { \
+        lqi_grid_decode(&(plan), run, y); \
+    } \
+    static const lqi_tunable tunable[] = { \
+        LQI_TUNE_SCALE(lqi_grid_param, d), \
+        { offsetof(lqi_grid_param, scale), subs, LQI_TUNE_U8, 0, 15 }, \
+        { 0 }, \
+    };
+
+/* Their places in the descriptor. */
+#define LQI_GRID_MEMBERS \
+    .check = lqi_check_f16, .fit = fit, .round = round_codes, .value = value, .pack = pack, \
+    .unpack = unpack, .decode = decode, .encode = encode, \
+    .encode_many = lqi_encode_search, .tunable = tunable
 
 #endif

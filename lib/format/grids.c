@@ -15,14 +15,14 @@
 #define IQ2(name, n, k, len) { lqi_grid_bits_##name, n, 6561, 8, 3, k, { 8, 25, 43 }, len }
 
 const lqi_grid_kind lqi_grid_kinds[LQI_GRIDS] = {
-    [LQI_GRID_IQ2_XXS] = IQ2(iq2_xxs, 256, 2, 119462),
-    [LQI_GRID_IQ2_XS]  = IQ2(iq2_xs, 512, 2, 187770),
-    [LQI_GRID_IQ2_S]   = IQ2(iq2_s, 1024, 1, 50253),
-    [LQI_GRID_IQ1]     = { lqi_grid_bits_iq1, 2048, 6561, 8, 3, 3, { 255, 0, 1 }, 332234 },
+    [LQI_GRID_IQ2_XXS] = IQ2(iq2_xxs, 256, 2, 161136),
+    [LQI_GRID_IQ2_XS]  = IQ2(iq2_xs, 512, 2, 230560),
+    [LQI_GRID_IQ2_S]   = IQ2(iq2_s, 1024, 1, 100576),
+    [LQI_GRID_IQ1]     = { lqi_grid_bits_iq1, 2048, 6561, 8, 3, 3, { 255, 0, 1 }, 362352 },
     [LQI_GRID_IQ3_XXS] = { lqi_grid_bits_iq3_xxs, 256, 4096, 4, 8, 2,
-                           { 4, 12, 20, 28, 36, 44, 52, 62 }, 22825 },
+                           { 4, 12, 20, 28, 36, 44, 52, 62 }, 62432 },
     [LQI_GRID_IQ3_S]   = { lqi_grid_bits_iq3_s, 512, 4096, 4, 8, 3,
-                           { 1, 3, 5, 7, 9, 11, 13, 15 }, 28317 },
+                           { 1, 3, 5, 7, 9, 11, 13, 15 }, 59296 },
 };
 
 #define MAX_ENTRIES 2048
@@ -82,6 +82,7 @@ typedef struct lqi_near_slot {
 typedef struct halves {
     unsigned points;                    /* of one half: 81 or 64 */
     uint8_t  low[MAX_ENTRIES], high[MAX_ENTRIES];
+    uint16_t word[MAX_ENTRIES];
     uint8_t  distance[81][81];
 } halves;
 
@@ -99,11 +100,14 @@ static uint8_t half_distance(const lqi_grid_kind *k, unsigned a, unsigned b)
 static void cut_halves(const lqi_grid_kind *k, halves *h)
 {
     unsigned n = 0;
+    uint8_t digit[8];
 
     h->points = k->base == 3 ? 81 : 64;
     for (unsigned point = 0; point < k->points; point++) {
         if (!is_entry(k, point))
             continue;
+        split(k, point, digit);
+        h->word[n] = lqi_grid_word(k->lanes, digit);
         h->low[n] = (uint8_t)(point % h->points);
         h->high[n++] = (uint8_t)(point / h->points);
     }
@@ -112,7 +116,7 @@ static void cut_halves(const lqi_grid_kind *k, halves *h)
             h->distance[a][b] = half_distance(k, a, b);
 }
 
-/* List of one point to 'list', the count first; returns its length.  Distances of 63 and
+/* Words of one point's neighbours to 'list'; returns their number.  Distances of 63 and
  * more count as 63; the lists end far below. */
 static unsigned make_list(const lqi_grid_kind *k, const halves *h, unsigned point,
                           uint16_t *list)
@@ -131,49 +135,61 @@ static unsigned make_list(const lqi_grid_kind *k, const halves *h, unsigned poin
         unsigned d = bit_count((seen & -seen) - 1);
         for (unsigned e = 0; e < k->entries; e++)
             if (distance[e] == d)
-                list[++n] = (uint16_t)e;
+                list[n++] = h->word[e];
     }
-    list[0] = (uint16_t)n;
-    return n + 1;
+    return n;
 }
 
-static lqi_near *make_lists(const lq_allocator *allocator, const lqi_grid_kind *k)
+/* A place of each point, and the lists. */
+typedef struct tables {
+    lqi_near near;
+    _Alignas(LQI_ALIGN) uint16_t list[];
+} tables;
+
+static void fill_tables(const lqi_grid_kind *k, const halves *h, int32_t *place, uint16_t *list)
 {
-    size_t places = k->points * sizeof(int32_t);
-    size_t lists = k->list_len * sizeof(uint16_t);
-    lqi_near *near = lqi_alloc(allocator, sizeof *near + places + lists);
-    halves *h = lqi_alloc(allocator, sizeof *h);
     uint32_t used = 0, entry = 0;
 
-    if (!near || !h) {
-        lqi_free(allocator, near);
-        lqi_free(allocator, h);
-        return NULL;
-    }
-    int32_t *place = (int32_t *)(void *)(near + 1);
-    uint16_t *list = (uint16_t *)(void *)(place + k->points);
-    cut_halves(k, h);
     for (unsigned point = 0; point < k->points; point++) {
         if (is_entry(k, point)) {
             place[point] = (int32_t)entry++;
             continue;
         }
-        place[point] = -1 - (int32_t)used;
-        used += make_list(k, h, point, list + used);
+        unsigned n = make_list(k, h, point, list + used);
+        place[point] = (int32_t)~(used / LQI_NEAR_PAD << 10 | n);
+        assert(n == lqi_near_count(place[point]));
+        for (used += n; used % LQI_NEAR_PAD; used++)
+            list[used] = list[used - 1];
     }
     assert(entry == k->entries && used == k->list_len);
-    *near = (lqi_near){ place, list };
+}
+
+static lqi_near *make_lists(const lq_allocator *allocator, const lqi_grid_kind *k)
+{
+    size_t lists = k->list_len * sizeof(uint16_t);
+    tables *t = lqi_alloc(allocator, sizeof *t + lists + k->points * sizeof(int32_t));
+    halves *h = lqi_alloc(allocator, sizeof *h);
+
+    if (!t || !h) {
+        lqi_free(allocator, t);
+        lqi_free(allocator, h);
+        return NULL;
+    }
+    int32_t *place = (int32_t *)(void *)(t->list + k->list_len);
+    cut_halves(k, h);
+    fill_tables(k, h, place, t->list);
+    t->near = (lqi_near){ place, t->list, k->lanes };
     lqi_free(allocator, h);
-    return near;
+    return &t->near;
 }
 
 /* Two threads may build the same lists; the first to be ready wins. */
-static lq_status need(const lqi_grids *grids, int grid)
+lq_status lqi_grids_need(const lqi_grids *grids, int grid)
 {
     _Atomic(lqi_near *) *slot = &grids->near[grid].lists;
     lqi_near *none = NULL, *made;
 
-    if (atomic_load_explicit(slot, memory_order_acquire))
+    if (grid == LQI_GRID_NONE || atomic_load_explicit(slot, memory_order_acquire))
         return LQ_OK;
     made = make_lists(&grids->allocator, &lqi_grid_kinds[grid]);
     if (!made)
@@ -183,19 +199,28 @@ static lq_status need(const lqi_grids *grids, int grid)
     return LQ_OK;
 }
 
-lq_status lqi_grids_need(const lqi_grids *grids, unsigned mask)
-{
-    lq_status status = LQ_OK;
-
-    for (int i = 0; i < LQI_GRIDS && !status; i++)
-        if (mask >> i & 1)
-            status = need(grids, i);
-    return status;
-}
-
 const lqi_near *lqi_grids_near(const lqi_grids *grids, int grid)
 {
     return atomic_load_explicit(&grids->near[grid].lists, memory_order_acquire);
+}
+
+uint16_t lqi_near_word(int lanes, const uint16_t *list, unsigned n, const float term[8][8],
+                       float *error)
+{
+    uint16_t found = list[0];
+    float best = FLT_MAX;
+
+    for (unsigned k = 0; k < n; k++) {
+        float sum = 0;
+        for (int i = 0; i < lanes; i++)
+            sum += term[i][lqi_grid_digit(lanes, list[k], i)];
+        if (sum < best) {
+            best = sum;
+            found = list[k];
+        }
+    }
+    *error = best;
+    return found;
 }
 
 /* ------------------------------------------------------------------ tables */
@@ -204,7 +229,7 @@ static size_t table_bytes(void)
 {
     size_t sum = 0;
 
-    for (int i = 0; i < LQI_GRIDS; i++)
+    for (int i = LQI_GRID_NONE + 1; i < LQI_GRIDS; i++)
         sum += 2u * lqi_grid_kinds[i].entries * lqi_grid_kinds[i].lanes;
     return sum;
 }
@@ -232,7 +257,7 @@ lqi_grids *lqi_grids_create(const lq_allocator *allocator)
     g->allocator = *allocator;
     g->near = (near_slot *)(void *)(g + 1);
     uint8_t *table = (uint8_t *)(g->near + LQI_GRIDS);
-    for (int i = 0; i < LQI_GRIDS; i++) {
+    for (int i = LQI_GRID_NONE + 1; i < LQI_GRIDS; i++) {
         const lqi_grid_kind *k = &lqi_grid_kinds[i];
         size_t bytes = (size_t)k->entries * k->lanes;
         expand(k, table, table + bytes);

@@ -14,6 +14,7 @@
 #include "lib/format/format.h"
 
 enum {
+    LQI_GRID_NONE,
     LQI_GRID_IQ2_XXS,
     LQI_GRID_IQ2_XS,
     LQI_GRID_IQ2_S,
@@ -29,25 +30,51 @@ typedef struct lqi_grid_kind {
     uint8_t        lanes, base; /* points == base ^ lanes */
     uint8_t        nearest;     /* distinct distances that a list of neighbours covers */
     uint8_t        value[8];    /* of each level; IQ1: as i8 */
-    uint32_t       list_len;    /* all lists together, see lqi_near */
+    uint32_t       list_len;    /* words of all lists together, see lqi_near */
 } lqi_grid_kind;
 
 extern const lqi_grid_kind lqi_grid_kinds[LQI_GRIDS];
 
-/*
- * Where each point goes.  place[point] >= 0: the entry that is this point.  Else
- * lqi_near_list() has a count and that many entries, by ascending distance, then number:
- * those at one of the 'nearest' least distances.
- */
-typedef struct lqi_near {
-    const int32_t  *place;
-    const uint16_t *list;
-} lqi_near;
-
-static inline const uint16_t *lqi_near_list(const lqi_near *near, int32_t place)
+/* Number of a point, its word (kernels.h), and the digit of a lane of a word. */
+static inline unsigned lqi_grid_point(const lqi_grid_kind *k, const uint8_t *digit)
 {
-    return near->list + (-1 - place);
+    unsigned point = 0;
+
+    for (int i = k->lanes; i-- > 0;)
+        point = point * k->base + digit[i];
+    return point;
 }
+
+static inline uint16_t lqi_grid_word(int lanes, const uint8_t *digit)
+{
+    unsigned word = lanes == 8 ? 0 : 0x8080;
+
+    for (int i = 0; i < lanes; i++)
+        word |= (unsigned)digit[i] << 16 / lanes * i;
+    return (uint16_t)word;
+}
+
+static inline unsigned lqi_grid_digit(int lanes, uint16_t word, int lane)
+{
+    return lanes == 8 ? word >> 2 * lane & 3u : word >> 4 * lane & 7u;
+}
+
+/* Number of the point of a word. */
+static inline unsigned lqi_grid_word_point(int lanes, uint16_t word)
+{
+    unsigned point = 0;
+
+    for (int i = lanes; i-- > 0;)
+        point = point * (lanes == 8 ? 3 : 8) + lqi_grid_digit(lanes, word, i);
+    return point;
+}
+
+/*
+ * Of n > 0 words, the one with the least sum of term[lane][digit]; the first of equal ones,
+ * and if no sum is a number below FLT_MAX.  Sums go over the lanes from the first on.
+ */
+uint16_t lqi_near_word(int lanes, const uint16_t *list, unsigned n, const float term[8][8],
+                       float *error);
 
 typedef struct lqi_grids lqi_grids;
 
@@ -63,16 +90,45 @@ lqi_grids *lqi_grids_create(const lq_allocator *allocator);
 void       lqi_grids_destroy(lqi_grids *grids);
 
 /*
- * Build the neighbour lists of the grids in 'mask' (bit 1 << LQI_GRID_...) that are not
- * there yet.  Any number of threads may do so at once.  LQ_ERR_NOMEM.
+ * Build the neighbour lists of a grid, if they are not there yet.  Any number of threads may
+ * do so at once.  LQ_ERR_NOMEM.
  */
-lq_status lqi_grids_need(const lqi_grids *grids, unsigned mask);
+lq_status lqi_grids_need(const lqi_grids *grids, int grid);
 
 /* Lists that lqi_grids_need() has built. */
 const lqi_near *lqi_grids_near(const lqi_grids *grids, int grid);
 
 /* Values of one entry's lanes, straight from the bitmap: for those who have no context. */
 void lqi_grid_lookup(int grid, uint32_t entry, uint8_t *value);
+
+/* The same from an expanded codebook (lqi_run), or the bitmap if that is NULL. */
+static inline void lqi_grid_entry(const uint8_t *codebook, int grid, uint32_t entry,
+                                  uint8_t *value)
+{
+    if (!codebook)
+        lqi_grid_lookup(grid, entry, value);
+    else if (lqi_grid_kinds[grid].lanes == 8)
+        memcpy(value, codebook + 8 * (size_t)entry, 8);
+    else
+        memcpy(value, codebook + 4 * (size_t)entry, 4);
+}
+
+/* Decode a run of blocks of 256, the last one perhaps in part; 'plan' is passed on. */
+static inline void lqi_decode_entries(const lqi_run *run, size_t bytes, const void *plan,
+                                      void (*block)(const void *plan, const uint8_t *codebook,
+                                                    const uint8_t *b, float *y), float *y)
+{
+    const uint8_t *b = run->codes + (size_t)(run->first / 256) * bytes;
+    size_t n = run->n;
+    float tail[256];
+
+    for (; n >= 256; n -= 256, b += bytes, y += 256)
+        block(plan, run->codebook, b, y);
+    if (n == 0)
+        return;
+    block(plan, run->codebook, b, tail);
+    memcpy(y, tail, n * sizeof *y);
+}
 
 /* grid_bits.c */
 extern const uint8_t lqi_grid_bits_iq2_xxs[821], lqi_grid_bits_iq2_xs[821],

@@ -29,39 +29,24 @@ void lqi_iq1_sort(const float *x, int n, uint8_t *order)
 
 /* ----------------------------------------------------------------- entries */
 
-static int32_t place_of(const lqi_near *near, const uint8_t *digit)
+static int32_t place_of(const lqi_near *near, uint16_t word)
 {
-    unsigned point = 0;
-
-    for (int i = 8; i-- > 0;)
-        point = 3 * point + digit[i];
-    return near->place[point];
+    return near->place[lqi_grid_word_point(8, word)];
 }
 
-/* Entry of least sum (w e) e among the neighbours, the first one if there is no number. */
-static unsigned nearest(const uint8_t *digit, const uint16_t *list, const float *x,
-                        const float *w, float scale, const float *q, float *error)
+/* Word of the entry of least sum (w e) e among the neighbours. */
+static uint16_t nearest(const lqi_near *near, int32_t place, const float *x, const float *w,
+                        float scale, const float *q, float *error)
 {
-    unsigned found = list[1];
-    float term[8][3], best = FLT_MAX;
+    float term[8][8];
 
     for (int i = 0; i < 8; i++)
         for (int l = 0; l < 3; l++) {
             float e = scale * q[l] - x[i];
             term[i][l] = w[i] * e * e;
         }
-    for (unsigned k = 1; k <= list[0]; k++) {
-        const uint8_t *d = digit + 8 * list[k];
-        float sum = 0;
-        for (int i = 0; i < 8; i++)
-            sum += term[i][d[i]];
-        if (sum < best) {
-            best = sum;
-            found = list[k];
-        }
-    }
-    *error = best;
-    return found;
+    return lqi_near_word(8, lqi_near_list(near, place), lqi_near_count(place),
+                         (const float (*)[8])term, error);
 }
 
 static void cut_digits(int n, const uint8_t *order, lqi_iq1_cut *cut, uint8_t *digit)
@@ -78,27 +63,32 @@ static void cut_digits(int n, const uint8_t *order, lqi_iq1_cut *cut, uint8_t *d
     }
 }
 
-void lqi_iq1_entries(const struct lqi_grids *grids, const float *x, const float *w, int n,
+void lqi_iq1_entries(const lqi_fit *in, const float *x, const float *w, int n,
                      const uint8_t *order, lqi_iq1_cut *cut, uint16_t *entry)
 {
-    const lqi_near *near = lqi_grids_near(grids, LQI_GRID_IQ1);
-    const uint8_t *table = grids->digit[LQI_GRID_IQ1];
+    const lqi_near *near = lqi_grids_near(in->grids, LQI_GRID_IQ1);
     float a = 0, b = 0, error;
     uint8_t digit[LQI_IQ1_SUB];
     int off = 0;
 
     cut_digits(n, order, cut, digit);
-    for (int g = 0; g < n / 8; g++) {
+    for (int g = 0; g < n / 8; g++, x += 8, w += 8) {
         const float *q = lqi_iq1_value[cut->minus >> g & 1];
-        int32_t place = place_of(near, digit + 8 * g);
-        off |= place < 0;
-        entry[g] = (uint16_t)(place >= 0 ? (unsigned)place
-                                         : nearest(table, lqi_near_list(near, place), x + 8 * g,
-                                                   w + 8 * g, cut->scale, q, &error));
+        uint16_t word = lqi_grid_word(8, digit + 8 * g);
+        int32_t place = place_of(near, word);
+        if (place < 0) {
+            const uint16_t *list = lqi_near_list(near, place);
+            unsigned count = lqi_near_count(place);
+            word = in->search && in->search->nearest
+                       ? in->search->nearest(list, count, x, w, cut->scale, q)
+                       : nearest(near, place, x, w, cut->scale, q, &error);
+            off = 1;
+        }
+        entry[g] = (uint16_t)place_of(near, word);
         for (int i = 0; i < 8; i++) {
-            float wq = w[8 * g + i] * q[table[8 * entry[g] + i]];
-            a += wq * x[8 * g + i];
-            b += wq * q[table[8 * entry[g] + i]];
+            float level = q[lqi_grid_digit(8, word, i)], wq = w[i] * level;
+            a += wq * x[i];
+            b += wq * level;
         }
     }
     if (off && a > 0 && b > 0)
@@ -122,10 +112,9 @@ uint32_t lqi_iq1_round(const struct lqi_grids *grids, const float *x, const floa
         float v = x[i] / scale;
         digit[i] = (uint8_t)((v > 0.5f * (q[0] + q[1])) + (v > 0.5f * (q[1] + q[2])));
     }
-    int32_t place = place_of(near, digit);
+    int32_t place = place_of(near, lqi_grid_word(8, digit));
     if (place < 0)
-        return nearest(grids->digit[LQI_GRID_IQ1], lqi_near_list(near, place), x, w, scale, q,
-                       error);
+        return (uint32_t)place_of(near, nearest(near, place, x, w, scale, q, error));
     for (int i = 0; i < 8; i++) {
         float e = scale * q[digit[i]] - x[i];
         *error += w[i] * e * e;

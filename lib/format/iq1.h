@@ -37,7 +37,7 @@ void lqi_iq1_sort(const float *x, int n, uint8_t *order);
  * Entries of the n / 8 groups for a cut, off the grid the nearest neighbours; then the
  * scale is fitted anew.  A negative scale turns everything round.
  */
-void lqi_iq1_entries(const struct lqi_grids *grids, const float *x, const float *w, int n,
+void lqi_iq1_entries(const lqi_fit *in, const float *x, const float *w, int n,
                      const uint8_t *order, lqi_iq1_cut *cut, uint16_t *entry);
 
 /* 3-bit code of a scale: nearest of d * (2 code + 1), from 1 / d. */
@@ -55,29 +55,16 @@ uint32_t lqi_iq1_round(const struct lqi_grids *grids, const float *x, const floa
 
 #define LQI_IQ1_MAX (65504.0f * 15 * 1.125f)
 
-static inline void lqi_iq1_values(const uint8_t *level, int minus, float scale, float *y)
+/* 8 values of an entry; without a codebook: from the bitmap. */
+static inline void lqi_iq1_values(const uint8_t *codebook, uint32_t entry, unsigned minus,
+                                  float scale, float *y)
 {
     float delta = minus ? -0.125f : 0.125f;
+    uint8_t level[8];
 
+    lqi_grid_entry(codebook, LQI_GRID_IQ1, entry, level);
     for (int i = 0; i < 8; i++)
         y[i] = scale * ((float)(int8_t)level[i] + delta);
-}
-
-/* Decode a run of whole superblocks, the last one perhaps in part. */
-static inline void lqi_decode_iq1(const lqi_run *run, size_t bytes,
-                                  void (*block)(const lqi_grids *grids, const uint8_t *b,
-                                                float *y), float *y)
-{
-    const uint8_t *b = run->codes + (size_t)(run->first / LQI_IQ1_LEN) * bytes;
-    size_t n = run->n;
-    float tail[LQI_IQ1_LEN];
-
-    for (; n >= LQI_IQ1_LEN; n -= LQI_IQ1_LEN, b += bytes, y += LQI_IQ1_LEN)
-        block(run->grids, b, y);
-    if (n == 0)
-        return;
-    block(run->grids, b, tail);
-    memcpy(y, tail, n * sizeof *y);
 }
 
 #endif

@@ -155,7 +155,7 @@ static float search_sub(const lqi_fit *in, int j, float ms2, float *w, uint32_t 
     lqi_iq1_cut cut = best_cut(&t);
     if (cut.low < 0)
         return 0;
-    lqi_iq1_entries(in->grids, x, w, SUB, order, &cut, entry);
+    lqi_iq1_entries(in, x, w, SUB, order, &cut, entry);
     for (int g = 0; g < 2; g++)
         codes[g] = entry[g] | (cut.minus >> g & 1) << 11;
     return cut.scale;
@@ -225,38 +225,36 @@ static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
 
 /* ---------------------------------------------------------------- decoding */
 
+static void values(const uint8_t *codebook, const iq1_m_param *p, const uint32_t *codes,
+                   size_t n, float *y)
+{
+    float d = lqi_f16_to_f32(p->d);
+
+    for (size_t g = 0; g < n / 8; g++)
+        lqi_iq1_values(codebook, codes[g] & 2047, codes[g] >> 11 & 1,
+                       d * (float)(2 * p->scale[g / 2] + 1), y + 8 * g);
+}
+
 static void value(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
                   float *y)
 {
-    const iq1_m_param *p = param;
-    float d = lqi_f16_to_f32(p->d);
-    uint8_t level[8];
-
     (void)spec;
-    for (size_t g = 0; g < n / 8; g++) {
-        lqi_grid_lookup(LQI_GRID_IQ1, codes[g] & 2047, level);
-        lqi_iq1_values(level, codes[g] >> 11 & 1, d * (float)(2 * p->scale[g / 2] + 1),
-                       y + 8 * g);
-    }
+    values(NULL, param, codes, n, y);
 }
 
-static void decode_block(const lqi_grids *grids, const uint8_t *b, float *y)
+static void decode_block(const void *plan, const uint8_t *codebook, const uint8_t *b, float *y)
 {
-    const uint8_t *table = grids->value[LQI_GRID_IQ1];
-    float d = lqi_f16_to_f32(load_d(b));
+    uint32_t codes[LQI_IQ1_CODES];
+    iq1_m_param p;
 
-    for (int j = 0; j < SUBS; j++) {
-        float scale = d * (float)(2 * load_scale(b, j) + 1);
-        for (int g = 2 * j; g < 2 * j + 2; g++, y += 8) {
-            uint32_t code = load_code(b, g);
-            lqi_iq1_values(table + 8 * (code & 2047), code >> 11 & 1, scale, y);
-        }
-    }
+    (void)plan;
+    unpack(b, &p, codes);
+    values(codebook, &p, codes, LQI_IQ1_LEN, y);
 }
 
 static void decode(const lqi_run *run, float *y)
 {
-    lqi_decode_iq1(run, BYTES, decode_block, y);
+    lqi_decode_entries(run, BYTES, NULL, decode_block, y);
 }
 
 static const lqi_tunable tunable[] = {
@@ -276,11 +274,13 @@ const lqi_format lqi_format_iq1_m = {
     .bits        = 12,
     .unit        = 8,
     .strip_rows  = 1,
+    .decoder     = LQI_DECODER_TERNARY_16,
     .max_abs     = LQI_IQ1_MAX,
-    .neighbours  = 1 << LQI_GRID_IQ1,
+    .grid        = LQI_GRID_IQ1,
     .gguf        = 29,
     .param_bytes = sizeof(iq1_m_param),
     .check = check, .fit = fit, .round = round_codes, .value = value,
     .pack = pack, .unpack = unpack, .decode = decode, .encode = encode,
+    .encode_many = lqi_encode_search,
     .tunable = tunable,
 };

@@ -30,11 +30,6 @@ typedef struct iq1_s_param {
     uint8_t  scale[SUBS], minus[SUBS];
 } iq1_s_param;
 
-static lq_status check(const void *block)
-{
-    return lqi_check_f16(block);
-}
-
 /* ------------------------------------------------------------------ layout */
 
 static void pack(const void *param, const uint32_t *codes, void *block)
@@ -122,7 +117,7 @@ static float search_sub(const lqi_fit *in, int j, float ms2, uint16_t *entry, ui
     lqi_iq1_cut cut = best_cut(&s);
     if (cut.low < 0)
         return 0;
-    lqi_iq1_entries(in->grids, x, w, SUB, order, &cut, entry);
+    lqi_iq1_entries(in, x, w, SUB, order, &cut, entry);
     *minus = cut.minus & 1;
     return cut.scale;
 }
@@ -172,37 +167,36 @@ static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
 
 /* ---------------------------------------------------------------- decoding */
 
+static void values(const uint8_t *codebook, const iq1_s_param *p, const uint32_t *codes,
+                   size_t n, float *y)
+{
+    float d = lqi_f16_to_f32(p->d);
+
+    for (size_t g = 0; g < n / 8; g++)
+        lqi_iq1_values(codebook, codes[g], p->minus[g / 4],
+                       d * (float)(2 * p->scale[g / 4] + 1), y + 8 * g);
+}
+
 static void value(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
                   float *y)
 {
-    const iq1_s_param *p = param;
-    float d = lqi_f16_to_f32(p->d);
-    uint8_t level[8];
-
     (void)spec;
-    for (size_t g = 0; g < n / 8; g++) {
-        lqi_grid_lookup(LQI_GRID_IQ1, codes[g], level);
-        lqi_iq1_values(level, p->minus[g / 4], d * (float)(2 * p->scale[g / 4] + 1), y + 8 * g);
-    }
+    values(NULL, param, codes, n, y);
 }
 
-static void decode_block(const lqi_grids *grids, const uint8_t *b, float *y)
+static void decode_block(const void *plan, const uint8_t *codebook, const uint8_t *b, float *y)
 {
-    const uint8_t *table = grids->value[LQI_GRID_IQ1], *low = b + 2;
-    float d = lqi_f16_to_f32(lqi_load16(b));
+    uint32_t codes[LQI_IQ1_CODES];
+    iq1_s_param p;
 
-    for (int j = 0; j < SUBS; j++) {
-        unsigned high = lqi_load16(b + 34 + 2 * j);
-        float scale = d * (float)(2 * (high >> 12 & 7) + 1);
-        for (int g = 0; g < 4; g++, y += 8)
-            lqi_iq1_values(table + 8 * (*low++ | (high >> 3 * g & 7) << 8), (int)(high >> 15),
-                           scale, y);
-    }
+    (void)plan;
+    unpack(b, &p, codes);
+    values(codebook, &p, codes, LQI_IQ1_LEN, y);
 }
 
 static void decode(const lqi_run *run, float *y)
 {
-    lqi_decode_iq1(run, BYTES, decode_block, y);
+    lqi_decode_entries(run, BYTES, NULL, decode_block, y);
 }
 
 static const lqi_tunable tunable[] = {
@@ -223,12 +217,14 @@ const lqi_format lqi_format_iq1_s = {
     .bits        = 11,
     .unit        = 8,
     .strip_rows  = 1,
+    .decoder     = LQI_DECODER_TERNARY_32,
     .max_abs     = LQI_IQ1_MAX,
     .needs_imp   = 1,
-    .neighbours  = 1 << LQI_GRID_IQ1,
+    .grid        = LQI_GRID_IQ1,
     .gguf        = 19,
     .param_bytes = sizeof(iq1_s_param),
-    .check = check, .fit = fit, .round = round_codes, .value = value,
+    .check = lqi_check_f16, .fit = fit, .round = round_codes, .value = value,
     .pack = pack, .unpack = unpack, .decode = decode, .encode = encode,
+    .encode_many = lqi_encode_search,
     .tunable = tunable,
 };

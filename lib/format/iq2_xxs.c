@@ -21,17 +21,6 @@
 #define BYTES 66
 #define SUBS  8
 
-static const lqi_grid_plan plan = {
-    .grid = LQI_GRID_IQ2_XXS, .sub = 32, .entry_bits = 8, .unit = 0.25f, .even = 1,
-    .fit_range = 1, .repeat_all = 1, .eps = 1e-15f, .base = 5, .step = 0.1f, .steps = 6,
-    .mean_factor = 1, .plain = LQI_GRID_ONES, .fudge = 1,
-};
-
-static lq_status check(const void *block)
-{
-    return lqi_check_f16(block);
-}
-
 /* ------------------------------------------------------------------ layout */
 
 static void pack(const void *param, const uint32_t *codes, void *block)
@@ -66,67 +55,14 @@ static void unpack(const void *block, void *param, uint32_t *codes)
     }
 }
 
-/* ---------------------------------------------------------------- encoding */
-
-static void encode(const lqi_fit *in, void *block)
-{
-    lqi_grid_sub sub[SUBS];
-    lqi_grid_param param;
-    uint32_t codes[LQI_GRID_CODES];
-
-    memset(block, 0, BYTES);
-    lqi_grid_search(&plan, in, sub);
-    if (lqi_grid_finish(&plan, sub, &param, codes))
-        pack(&param, codes, block);
-}
-
-static void fit(const lqi_fit *in, void *param)
-{
-    uint8_t block[BYTES];
-    uint32_t codes[LQI_GRID_CODES];
-
-    encode(in, block);
-    unpack(block, param, codes);
-}
-
-static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
-{
-    lqi_grid_round(&plan, in, param, codes);
-}
-
-/* ---------------------------------------------------------------- decoding */
-
-static void value(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
-                  float *y)
-{
-    (void)spec;
-    lqi_grid_value(&plan, param, codes, n, y);
-}
-
-static void decode_block(const lqi_grids *grids, const uint8_t *b, float *y)
-{
-    const uint8_t *table = grids->value[LQI_GRID_IQ2_XXS];
-    float d = lqi_f16_to_f32(lqi_load16(b));
-
-    b += 2;
-    for (int j = 0; j < SUBS; j++, b += 8) {
-        uint32_t signs = lqi_load32(b + 4);
-        float scale = lqi_grid_scale(&plan, d, signs >> 28);
-        for (int g = 0; g < 4; g++, y += 8)
-            lqi_grid_values(table + 8 * b[g], lqi_grid_even(signs >> 7 * g), scale, y, 8);
-    }
-}
-
-static void decode(const lqi_run *run, float *y)
-{
-    lqi_decode_grid(run, BYTES, decode_block, y);
-}
-
-static const lqi_tunable tunable[] = {
-    LQI_TUNE_SCALE(lqi_grid_param, d),
-    { offsetof(lqi_grid_param, scale), SUBS, LQI_TUNE_U8, 0, 15 },
-    { 0 },
+static const lqi_grid_plan plan = {
+    .grid = LQI_GRID_IQ2_XXS, .entry_bits = 8, .unit = 0.25f, .even = 1, .fit_range = 1,
+    .eps = 1e-15f, .mean_factor = 1, .plain = LQI_GRID_ONES, .fudge = 1,
+    .rules = { .sub = 32, .base = 5, .step = 0.1f, .steps = 6, .repeat = 1, .repeat_all = 1 },
+    .bytes = BYTES, .pack = pack, .unpack = unpack,
 };
+
+LQI_GRID_FUNCTIONS(plan, SUBS)
 
 const lqi_format lqi_format_iq2_xxs = {
     .name        = "iq2_xxs",
@@ -139,12 +75,11 @@ const lqi_format lqi_format_iq2_xxs = {
     .bits        = 15,
     .unit        = 8,
     .strip_rows  = 1,
+    .decoder     = LQI_DECODER_EIGHTS_U8,
     .max_abs     = LQI_GRID_MAX(0.25f * 43),
     .needs_imp   = 1,
-    .neighbours  = 1 << LQI_GRID_IQ2_XXS,
+    .grid        = LQI_GRID_IQ2_XXS,
     .gguf        = 16,
     .param_bytes = sizeof(lqi_grid_param),
-    .check = check, .fit = fit, .round = round_codes, .value = value,
-    .pack = pack, .unpack = unpack, .decode = decode, .encode = encode,
-    .tunable = tunable,
+    LQI_GRID_MEMBERS,
 };

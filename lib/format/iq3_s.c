@@ -23,17 +23,6 @@
 #define BYTES 110
 #define SUBS  8
 
-static const lqi_grid_plan plan = {
-    .grid = LQI_GRID_IQ3_S, .sub = 32, .entry_bits = 9, .unit = 2, .repeat_all = 1,
-    .start_off = 1, .eps = 0, .base = 15, .step = 0.2f, .steps = 9, .mean_factor = 2,
-    .plain = LQI_GRID_SQUARES, .fudge = 1.033f,
-};
-
-static lq_status check(const void *block)
-{
-    return lqi_check_f16(block);
-}
-
 /* ------------------------------------------------------------------ layout */
 
 enum { HIGH = 66, SIGNS = 74, SCALES = 106 };   /* byte offsets */
@@ -51,8 +40,7 @@ static void pack(const void *param, const uint32_t *codes, void *block)
         b[HIGH + g / 4] = (uint8_t)((g % 4 ? b[HIGH + g / 4] : 0u) | high << 2 * (g % 4));
         b[SIGNS + g] = (uint8_t)(codes[g] >> 18);
     }
-    for (int j = 0; j < SUBS / 2; j++)
-        b[SCALES + j] = (uint8_t)(p->scale[2 * j] | p->scale[2 * j + 1] << 4);
+    lqi_grid_scales_write(p->scale, SUBS, b + SCALES);
 }
 
 /* Entry i of 64. */
@@ -69,11 +57,8 @@ static void unpack(const void *block, void *param, uint32_t *codes)
     p->d = lqi_load16(b);
     for (int g = 0; g < LQI_GRID_CODES; g++)
         codes[g] = entry(b, 2 * g) | entry(b, 2 * g + 1) << 9 | (uint32_t)b[SIGNS + g] << 18;
-    for (int j = 0; j < SUBS; j++)
-        p->scale[j] = b[SCALES + j / 2] >> 4 * (j % 2) & 15;
+    lqi_grid_scales_read(b + SCALES, SUBS, p->scale);
 }
-
-/* ---------------------------------------------------------------- encoding */
 
 /* The reference's defect: low bytes and signs of the sub-blocks that are not zero, without
  * gaps. */
@@ -92,66 +77,14 @@ static void close_gaps(const lqi_grid_sub *sub, uint8_t *b)
     memset(b + SIGNS + 4 * to, 0, (size_t)(4 * (SUBS - to)));
 }
 
-static void encode(const lqi_fit *in, void *block)
-{
-    lqi_grid_sub sub[SUBS];
-    lqi_grid_param param;
-    uint32_t codes[LQI_GRID_CODES];
-
-    memset(block, 0, BYTES);
-    lqi_grid_search(&plan, in, sub);
-    if (!lqi_grid_finish(&plan, sub, &param, codes))
-        return;
-    pack(&param, codes, block);
-    close_gaps(sub, block);
-}
-
-static void fit(const lqi_fit *in, void *param)
-{
-    uint8_t block[BYTES];
-    uint32_t codes[LQI_GRID_CODES];
-
-    encode(in, block);
-    unpack(block, param, codes);
-}
-
-static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
-{
-    lqi_grid_round(&plan, in, param, codes);
-}
-
-/* ---------------------------------------------------------------- decoding */
-
-static void value(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
-                  float *y)
-{
-    (void)spec;
-    lqi_grid_value(&plan, param, codes, n, y);
-}
-
-static void decode_block(const lqi_grids *grids, const uint8_t *b, float *y)
-{
-    const uint8_t *table = grids->value[LQI_GRID_IQ3_S];
-    float d = lqi_f16_to_f32(lqi_load16(b));
-
-    for (int g = 0; g < LQI_GRID_CODES; g++, y += 8) {
-        float scale = lqi_grid_scale(&plan, d, b[SCALES + g / 8] >> 4 * (g / 4 % 2) & 15);
-        unsigned signs = b[SIGNS + g];
-        lqi_grid_values(table + 4 * entry(b, 2 * g), signs, scale, y, 4);
-        lqi_grid_values(table + 4 * entry(b, 2 * g + 1), signs >> 4, scale, y + 4, 4);
-    }
-}
-
-static void decode(const lqi_run *run, float *y)
-{
-    lqi_decode_grid(run, BYTES, decode_block, y);
-}
-
-static const lqi_tunable tunable[] = {
-    LQI_TUNE_SCALE(lqi_grid_param, d),
-    { offsetof(lqi_grid_param, scale), SUBS, LQI_TUNE_U8, 0, 15 },
-    { 0 },
+static const lqi_grid_plan plan = {
+    .grid = LQI_GRID_IQ3_S, .entry_bits = 9, .unit = 2, .eps = 0, .mean_factor = 2,
+    .plain = LQI_GRID_SQUARES, .fudge = 1.033f,
+    .rules = { .sub = 32, .base = 15, .step = 0.2f, .steps = 9, .repeat_all = 1, .start_off = 1 },
+    .bytes = BYTES, .pack = pack, .unpack = unpack, .finish = close_gaps,
 };
+
+LQI_GRID_FUNCTIONS(plan, SUBS)
 
 const lqi_format lqi_format_iq3_s = {
     .name        = "iq3_s",
@@ -164,11 +97,10 @@ const lqi_format lqi_format_iq3_s = {
     .bits        = 26,
     .unit        = 8,
     .strip_rows  = 1,
+    .decoder     = LQI_DECODER_FOURS_SIGNS,
     .max_abs     = LQI_GRID_MAX(2 * 15),
-    .neighbours  = 1 << LQI_GRID_IQ3_S,
+    .grid        = LQI_GRID_IQ3_S,
     .gguf        = 21,
     .param_bytes = sizeof(lqi_grid_param),
-    .check = check, .fit = fit, .round = round_codes, .value = value,
-    .pack = pack, .unpack = unpack, .decode = decode, .encode = encode,
-    .tunable = tunable,
+    LQI_GRID_MEMBERS,
 };

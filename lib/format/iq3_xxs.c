@@ -20,17 +20,6 @@
 #define BYTES 98
 #define SUBS  8
 
-static const lqi_grid_plan plan = {
-    .grid = LQI_GRID_IQ3_XXS, .sub = 32, .entry_bits = 8, .unit = 0.5f, .even = 1,
-    .eps = 1e-8f, .base = 15, .step = 0.2f, .steps = 15, .mean_factor = 2,
-    .plain = LQI_GRID_SQUARES, .fudge = 1.0125f,
-};
-
-static lq_status check(const void *block)
-{
-    return lqi_check_f16(block);
-}
-
 /* ------------------------------------------------------------------ layout */
 
 static void pack(const void *param, const uint32_t *codes, void *block)
@@ -63,69 +52,14 @@ static void unpack(const void *block, void *param, uint32_t *codes)
     }
 }
 
-/* ---------------------------------------------------------------- encoding */
-
-static void encode(const lqi_fit *in, void *block)
-{
-    lqi_grid_sub sub[SUBS];
-    lqi_grid_param param;
-    uint32_t codes[LQI_GRID_CODES];
-
-    memset(block, 0, BYTES);
-    lqi_grid_search(&plan, in, sub);
-    if (lqi_grid_finish(&plan, sub, &param, codes))
-        pack(&param, codes, block);
-}
-
-static void fit(const lqi_fit *in, void *param)
-{
-    uint8_t block[BYTES];
-    uint32_t codes[LQI_GRID_CODES];
-
-    encode(in, block);
-    unpack(block, param, codes);
-}
-
-static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
-{
-    lqi_grid_round(&plan, in, param, codes);
-}
-
-/* ---------------------------------------------------------------- decoding */
-
-static void value(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
-                  float *y)
-{
-    (void)spec;
-    lqi_grid_value(&plan, param, codes, n, y);
-}
-
-static void decode_block(const lqi_grids *grids, const uint8_t *b, float *y)
-{
-    const uint8_t *table = grids->value[LQI_GRID_IQ3_XXS], *entry = b + 2;
-    float d = lqi_f16_to_f32(lqi_load16(b));
-
-    for (int j = 0; j < SUBS; j++) {
-        uint32_t code = lqi_load32(b + 66 + 4 * j);
-        float scale = lqi_grid_scale(&plan, d, code >> 28);
-        for (int g = 0; g < 4; g++, entry += 2, y += 8) {
-            unsigned signs = lqi_grid_even(code >> 7 * g);
-            lqi_grid_values(table + 4 * entry[0], signs, scale, y, 4);
-            lqi_grid_values(table + 4 * entry[1], signs >> 4, scale, y + 4, 4);
-        }
-    }
-}
-
-static void decode(const lqi_run *run, float *y)
-{
-    lqi_decode_grid(run, BYTES, decode_block, y);
-}
-
-static const lqi_tunable tunable[] = {
-    LQI_TUNE_SCALE(lqi_grid_param, d),
-    { offsetof(lqi_grid_param, scale), SUBS, LQI_TUNE_U8, 0, 15 },
-    { 0 },
+static const lqi_grid_plan plan = {
+    .grid = LQI_GRID_IQ3_XXS, .entry_bits = 8, .unit = 0.5f, .even = 1, .eps = 1e-8f,
+    .mean_factor = 2, .plain = LQI_GRID_SQUARES, .fudge = 1.0125f,
+    .rules = { .sub = 32, .base = 15, .step = 0.2f, .steps = 15 },
+    .bytes = BYTES, .pack = pack, .unpack = unpack,
 };
+
+LQI_GRID_FUNCTIONS(plan, SUBS)
 
 const lqi_format lqi_format_iq3_xxs = {
     .name        = "iq3_xxs",
@@ -138,11 +72,10 @@ const lqi_format lqi_format_iq3_xxs = {
     .bits        = 23,
     .unit        = 8,
     .strip_rows  = 1,
+    .decoder     = LQI_DECODER_FOURS_U8,
     .max_abs     = LQI_GRID_MAX(0.5f * 62),
-    .neighbours  = 1 << LQI_GRID_IQ3_XXS,
+    .grid        = LQI_GRID_IQ3_XXS,
     .gguf        = 18,
     .param_bytes = sizeof(lqi_grid_param),
-    .check = check, .fit = fit, .round = round_codes, .value = value,
-    .pack = pack, .unpack = unpack, .decode = decode, .encode = encode,
-    .tunable = tunable,
+    LQI_GRID_MEMBERS,
 };

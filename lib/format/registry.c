@@ -76,10 +76,11 @@ void lqi_encode_block(const lqi_format *f, const lqi_fit *in, void *block)
     f->pack(param, codes, block);
 }
 
-static void encode_plain_blocks(const lqi_format *f, const lqi_encode_run *run)
+static void encode_blocks(const lqi_format *f, const lqi_encode_run *run,
+                          const lqi_search *search)
 {
     lqi_fit in = { .spec = run->spec, .n = f->block_len, .row_ms = run->row_ms,
-                   .row = run->row, .grids = run->grids };
+                   .row = run->row, .grids = run->grids, .search = search };
     uint8_t *block = run->codes;
 
     for (size_t i = 0; i < run->n; i += f->block_len, block += f->block_bytes) {
@@ -112,6 +113,11 @@ static void encode_plain_group(const lqi_format *f, const lqi_encode_run *run, s
     }
 }
 
+void lqi_encode_search(const lqi_encode_run *run)
+{
+    encode_blocks(lqi_format_by_id(run->spec->format), run, &run->kernels->search);
+}
+
 void lqi_encode_plain(const lqi_encode_run *run)
 {
     const lqi_format *f = lqi_format_by_id(run->spec->format);
@@ -119,7 +125,7 @@ void lqi_encode_plain(const lqi_encode_run *run)
     size_t n;
 
     if (f->storage == LQ_BLOCKED) {
-        encode_plain_blocks(f, run);
+        encode_blocks(f, run, NULL);
         return;
     }
     for (size_t at = 0, g = 0; at < run->n; at += n, g++) {

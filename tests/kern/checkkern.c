@@ -14,6 +14,7 @@
 #include "kernels/kernels.h"
 #include "lib/base/half.h"
 #include "lib/core/core.h"
+#include "lib/format/grids.h"
 
 #define N      1100
 #define CANARY 0x7fc0dead   /* a NaN nobody computes */
@@ -108,7 +109,8 @@ static void all_halves(const lqi_kernels *ref, const lqi_kernels *k)
 
 /* ---------------------------------------------------------------- decoders */
 
-static void fill_run(const lqi_format *f, lqi_run *run, uint8_t *codes, float *scale)
+static void fill_run(const lqi_grids *grids, const lqi_format *f, lqi_run *run, uint8_t *codes,
+                     float *scale)
 {
     static float zero[N];
     unsigned kind = (unsigned)test_next(&seed) % 3;
@@ -117,7 +119,8 @@ static void fill_run(const lqi_format *f, lqi_run *run, uint8_t *codes, float *s
     for (size_t i = 0; i < N; i++)
         scale[i] = any_float();
     *run = (lqi_run){ .codes = codes, .scale = scale, .table = f->table, .bits = f->bits,
-                      .group = 1 + test_next(&seed) % 200 };
+                      .group = 1 + test_next(&seed) % 200,
+                      .grids = grids, .codebook = grids->value[f->grid] };
     if (f->storage == LQ_PLANAR && test_next(&seed) % 2)
         run->group = 32;
     for (size_t i = 0; i < N; i++)
@@ -133,14 +136,17 @@ static void decoders(const lqi_kernels *k)
 {
     static uint8_t codes[4 * N + 64];
     static float scale[N], a[N + 32], b[N + 32];
+    const lq_allocator standard = { 0 };
+    lqi_grids *grids = lqi_grids_create(&standard);
 
+    assert_non_null(grids);
     for (int i = 0; i < LQI_FORMATS; i++) {
         const lqi_format *f = lqi_formats[i];
         if (!k->decode[f->decoder])
             continue;
         for (size_t n = 0; n < N; n += n < 70 ? 1 : 89) {
             lqi_run run;
-            fill_run(f, &run, codes, scale);
+            fill_run(grids, f, &run, codes, scale);
             run.first = test_next(&seed) % 90;
             if (f->storage == LQ_BLOCKED)
                 run.first = run.first / f->block_len * f->block_len;
@@ -153,6 +159,7 @@ static void decoders(const lqi_kernels *k)
             guarded(b, n);
         }
     }
+    lqi_grids_destroy(grids);
 }
 
 /* -------------------------------------------------------------- looking through */

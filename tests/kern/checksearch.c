@@ -13,6 +13,7 @@
 
 #include "common.h"
 #include "lib/format/format.h"
+#include "lib/format/grids.h"
 #include "lib/format/iq4.h"
 
 #define COLS 4096   /* of the longest row */
@@ -359,6 +360,7 @@ static void every_slot(void **state)
 /* ----------------------------------------------------------------- formats */
 
 static float x[COLS], imp[COLS];
+static lqi_grids *grids;
 static uint8_t plain[8 * COLS], many[8 * COLS + 64];
 
 static void encode_plain(const lqi_format *f, const lqi_encode_run *run)
@@ -376,7 +378,7 @@ static void encode_plain(const lqi_format *f, const lqi_encode_run *run)
 static void compare(const lqi_format *f, const lqi_kernels *k, size_t n, int weighted)
 {
     lqi_encode_run run = { .x = x, .imp = weighted ? imp : NULL, .n = n, .kernels = k,
-                           .codes = many };
+                           .grids = grids, .codes = many };
     lq_spec spec = LQ_SPEC_INIT;
     size_t bytes = n / f->block_len * f->block_bytes;
 
@@ -426,7 +428,11 @@ static void short_rows(const lqi_format *f, const lqi_kernels *k)
 
 static void every_format(void **state)
 {
+    const lq_allocator standard = { 0 };
+
     (void)state;
+    grids = lqi_grids_create(&standard);
+    assert_non_null(grids);
     for (size_t i = 0; i < COUNT(levels); i++) {
         lqi_kernels k;
         if (!lqi_level_usable(levels[i]))
@@ -434,13 +440,15 @@ static void every_format(void **state)
         lqi_kernels_init(&k, levels[i]);
         for (int j = 0; j < LQI_FORMATS; j++) {
             const lqi_format *f = lqi_formats[j];
-            if (!f->encode_many || f->storage != LQ_BLOCKED || f->neighbours)
+            if (!f->encode_many || f->storage != LQ_BLOCKED)
                 continue;
             print_message("%s %s\n", lq_level_name(levels[i]), f->name);
+            assert_int_equal(lqi_grids_need(grids, f->grid), LQ_OK);
             format_rows(f, &k);
             short_rows(f, &k);
         }
     }
+    lqi_grids_destroy(grids);
 }
 
 int main(int argc, char **argv)
