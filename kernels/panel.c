@@ -18,7 +18,8 @@ lqi_tile_kind lqi_panel_tile_kind(const lqi_panel *p)
     const lqi_panel_geometry *g = &lqi_panel_shapes[p->shape];
 
     if (g->acts == LQI_ACTS_32)
-        return g->min == LQI_MIN_FLOAT ? LQI_TILE_32_MIN : LQI_TILE_32;
+        return g->min != LQI_MIN_FLOAT ? LQI_TILE_32 :
+               g->offset ? LQI_TILE_32_MIN : LQI_TILE_32_CODES_MIN;
     if (g->step == 64)
         return LQI_TILE_64_256;
     if (g->min == LQI_MIN_INT)

@@ -89,31 +89,32 @@ typedef struct lqi_panel_geometry {
     uint8_t  min;                 /* LQI_MIN_... */
     uint8_t  acts;                /* LQI_ACTS_... */
     uint8_t  two;                 /* two levels of scales */
+    uint8_t  offset;              /* bytes are level + offset; else codes, from 0 */
 } lqi_panel_geometry;
 
 /* Here, so that kernels see constants. */
 static const lqi_panel_geometry lqi_panel_shapes[LQI_PANEL_SHAPES] = {
-    /*                    front head tail  step  min             acts          two */
-    [LQI_S32_F16]     = {  0,   64,   0,   32,  LQI_MIN_NONE,  LQI_ACTS_32,  0 },
-    [LQI_S32_E8M0]    = {  0,   32,   0,   32,  LQI_MIN_NONE,  LQI_ACTS_32,  0 },
-    [LQI_S32_F16_MIN] = {  0,  128,   0,   32,  LQI_MIN_FLOAT, LQI_ACTS_32,  0 },
-    [LQI_S32_F16_ZP]  = {  0,   96,   0,   32,  LQI_MIN_ZERO,  LQI_ACTS_32,  0 },
-    [LQI_S32_F32_MIN] = {  0,  256,   0,   32,  LQI_MIN_FLOAT, LQI_ACTS_32,  0 },
-    [LQI_S64_F32]     = {  0,   64,   0,   64,  LQI_MIN_NONE,  LQI_ACTS_256, 0 },
-    [LQI_S64_F16_ZP]  = {  0,   48,   0,   64,  LQI_MIN_ZERO,  LQI_ACTS_256, 0 },
-    [LQI_S128_F16_ZP] = { 96,    0,   0,   64,  LQI_MIN_ZERO,  LQI_ACTS_256, 0 },
-    [LQI_S256_F32]    = { 64,    0,   0,   64,  LQI_MIN_NONE,  LQI_ACTS_256, 0 },
-    [LQI_S16_E4M3]    = {  0,   64,   0,   16,  LQI_MIN_NONE,  LQI_ACTS_256, 0 },
-    [LQI_K32]         = {  0,   32,  32,   32,  LQI_MIN_NONE,  LQI_ACTS_256, 1 },
-    [LQI_K16]         = {  0,   64,  32,   16,  LQI_MIN_NONE,  LQI_ACTS_256, 1 },
-    [LQI_K32_MIN]     = {  0,   32, 192,   32,  LQI_MIN_INT,   LQI_ACTS_256, 1 },
-    [LQI_K16_MIN]     = {  0,   64,  64,   16,  LQI_MIN_INT,   LQI_ACTS_256, 1 },
+    /*                    front head tail  step  min             acts          two offset */
+    [LQI_S32_F16]     = {  0,   64,   0,   32,  LQI_MIN_NONE,  LQI_ACTS_32,  0, 1 },
+    [LQI_S32_E8M0]    = {  0,   32,   0,   32,  LQI_MIN_NONE,  LQI_ACTS_32,  0, 1 },
+    [LQI_S32_F16_MIN] = {  0,  128,   0,   32,  LQI_MIN_FLOAT, LQI_ACTS_32,  0, 0 },
+    [LQI_S32_F16_ZP]  = {  0,   96,   0,   32,  LQI_MIN_ZERO,  LQI_ACTS_32,  0, 0 },
+    [LQI_S32_F32_MIN] = {  0,  256,   0,   32,  LQI_MIN_FLOAT, LQI_ACTS_32,  0, 1 },
+    [LQI_S64_F32]     = {  0,   64,   0,   64,  LQI_MIN_NONE,  LQI_ACTS_256, 0, 1 },
+    [LQI_S64_F16_ZP]  = {  0,   48,   0,   64,  LQI_MIN_ZERO,  LQI_ACTS_256, 0, 0 },
+    [LQI_S128_F16_ZP] = { 96,    0,   0,   64,  LQI_MIN_ZERO,  LQI_ACTS_256, 0, 0 },
+    [LQI_S256_F32]    = { 64,    0,   0,   64,  LQI_MIN_NONE,  LQI_ACTS_256, 0, 1 },
+    [LQI_S16_E4M3]    = {  0,   64,   0,   16,  LQI_MIN_NONE,  LQI_ACTS_256, 0, 1 },
+    [LQI_K32]         = {  0,   32,  32,   32,  LQI_MIN_NONE,  LQI_ACTS_256, 1, 1 },
+    [LQI_K16]         = {  0,   64,  32,   16,  LQI_MIN_NONE,  LQI_ACTS_256, 1, 1 },
+    [LQI_K32_MIN]     = {  0,   32, 192,   32,  LQI_MIN_INT,   LQI_ACTS_256, 1, 0 },
+    [LQI_K16_MIN]     = {  0,   64,  64,   16,  LQI_MIN_INT,   LQI_ACTS_256, 1, 0 },
 };
 
 /* What all panels of a weight have in common. */
 typedef struct lqi_panel {
     uint8_t  codes, bits, shape;
-    uint8_t  shift;               /* offset = 1 << shift; shapes with minimums: none */
+    uint8_t  shift;               /* offset = 1 << shift, of shapes that have it */
     uint32_t chunk_bytes;
     float    factor;              /* of E8M0 and E4M3 scales and of d */
     uint8_t  table[64];           /* level + offset, by the low bits of the index, the code;
@@ -198,7 +199,7 @@ typedef void lqi_panel_tile_fn(const lqi_strip *strip, size_t chunks, const lqi_
 
 /* What a tile needs to know of a shape. */
 typedef enum lqi_tile_kind {
-    LQI_TILE_32, LQI_TILE_32_MIN, LQI_TILE_16_256, LQI_TILE_32_256, LQI_TILE_64_256,
+    LQI_TILE_32, LQI_TILE_32_MIN, LQI_TILE_32_CODES_MIN, LQI_TILE_16_256, LQI_TILE_32_256, LQI_TILE_64_256,
     LQI_TILE_16_256_MIN, LQI_TILE_32_256_MIN, LQI_TILE_KINDS
 } lqi_tile_kind;
 

@@ -6,14 +6,27 @@
  *
  * for n activation vectors x[i] and weight rows w[r].  Every spec multiplies.
  *
- * Numerics: weights are decoded to f32, products summed in f32 by fused multiply-adds
- * in a fixed order that depends on the CPU level only.  So results are the same bits
- * for any number of threads, any n, any slicing of the rows, prepared or not.  Against
- * the exact product of the decoded weights:
+ * Every spec multiplies.  How exactly is the caller's choice, per call:
  *
- *     |y - exact| <= (cols / 8 + 16) * 2^-24 * sum over c of |x[i][c]| |w[r][c]|
+ *   LQ_MODE_FAST   activations become 8-bit integers, with a scale per 32 or per 256 of them,
+ *                  and meet the weights' integer codes in exact integer products; sums of
+ *                  groups are f32.  Codebooks (NF4, FP4, ...) are rounded to 8-bit levels.
+ *                  For Gaussian activations the added error is 3e-5 (per 32) to 5e-5 (per
+ *                  256) of the signal's power, NF4 2e-5 more.  The same bits on every level.
+ *                  A vector with a NaN or an infinity gives NaN; magnitudes below 1e-30
+ *                  throughout a group count as 0.
+ *   LQ_MODE_BF16   weights and activations rounded once to bf16, f32 sums.
+ *   LQ_MODE_F32    weights decoded exactly, f32 sums by fused multiply-adds.  Against the
+ *                  exact product of the decoded weights
+ *                      |y - exact| <= (cols / 8 + 16) * 2^-24 * sum of |x[i][c]| |w[r][c]|
+ *                  plus the rounding of y to y_type; on the reference level cols + 16.
  *
- * plus the rounding of y to y_type.  On the reference level the factor is cols + 16.
+ * LQ_MODE_DEFAULT is FAST.  What a spec or a level does not have in one mode is done in the
+ * next more exact one: floats and odd group sizes have no integer products, levels without
+ * bf16 instructions no BF16.
+ *
+ * In every mode the order of additions into one output is fixed by the spec, the columns and
+ * (BF16, F32) the level: the same bits for any number of threads, any n, any slicing.
  */
 #ifndef LIBQUANT_MATMUL_H
 #define LIBQUANT_MATMUL_H
@@ -23,6 +36,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+enum { LQ_MODE_DEFAULT = 0, LQ_MODE_FAST = 1, LQ_MODE_BF16 = 2, LQ_MODE_F32 = 3 };
 
 /* A weight made ready for products. */
 typedef struct lq_prepared lq_prepared;
@@ -36,20 +51,46 @@ typedef struct lq_prepare_opts {
 #define LQ_PREPARE_OPTS_INIT { sizeof(lq_prepare_opts), 0, 0 }
 LQ_API void lq_prepare_opts_init(lq_prepare_opts *opts);
 
-/* Bytes of panel memory that lq_prepare() needs for rows of this spec and shape; 0 when
- * the weight is multiplied from its own planes. */
+/* Bytes of panel memory that lq_prepare() needs for rows of this spec and shape: about what
+ * the planes take.  0: the weight is multiplied from its own planes. */
 LQ_API lq_status lq_prepared_bytes(const lq_ctx *ctx, const lq_spec *spec,
                                    uint64_t rows, uint64_t cols, uint64_t *bytes);
 
 /*
- * Prepare one matrix.  The spec and planes of 'rows' are borrowed and must stay valid
- * and unchanged until lq_prepared_destroy().
- * LQ_ERR_ARG, LQ_ERR_SHAPE, LQ_ERR_BUFFER, LQ_ERR_NOMEM.
+ * Prepare one matrix on the context's threads: its codes are put in the order of the fast
+ * products.  The spec and planes of 'rows' are borrowed and must stay valid and unchanged
+ * until lq_prepared_destroy(); fast products do not read them, so pages of a mapped file may
+ * be dropped.  A weight with scales that are not finite is multiplied in F32.
+ * LQ_ERR_ARG, LQ_ERR_SHAPE, LQ_ERR_BUFFER, LQ_ERR_ALIGN (memory: 64 bytes), LQ_ERR_NOMEM.
  */
 LQ_API lq_status lq_prepare(const lq_ctx *ctx, const lq_rows *rows,
                             const lq_prepare_opts *opts, lq_prepared **prepared,
                             lq_error *error);
 LQ_API void lq_prepared_destroy(lq_prepared *prepared);
+
+/* ------------------------------------------------------------- activations */
+
+/* Activation vectors as integers, for several fast products with the same inputs (Q, K and
+ * V; gate and up): they are converted once. */
+typedef struct lq_acts lq_acts;
+
+/* For up to n_max vectors of as many numbers as 'w' has columns, and for weights that
+ * lq_acts_fit().  The context must outlive them, 'w' need not.
+ * LQ_ERR_ARG, LQ_ERR_UNSUPPORTED ('w' has no fast products), LQ_ERR_OVERFLOW,
+ * LQ_ERR_NOMEM. */
+LQ_API lq_status lq_acts_create(const lq_ctx *ctx, const lq_prepared *w, uint64_t n_max,
+                                lq_acts **acts, lq_error *error);
+
+/* Convert n <= n_max vectors: x_type F32, F16 or BF16, ldx elements from one to the next; x
+ * is not kept.  Not while a product uses them.  LQ_ERR_ARG, LQ_ERR_SHAPE, LQ_ERR_ALIGN. */
+LQ_API lq_status lq_acts_fill(lq_acts *acts, uint64_t n, lq_dtype x_type, const void *x,
+                              uint64_t ldx);
+
+/* 1 if products with 'w' can use them: same columns, same kind of scales, no act-order. */
+LQ_API int lq_acts_fit(const lq_acts *acts, const lq_prepared *w);
+LQ_API void lq_acts_destroy(lq_acts *acts);
+
+/* ---------------------------------------------------------------- products */
 
 /* Arguments of the three products.  A zeroed struct with struct_size, n, x, ldx, y and
  * ldy set is valid.  'ldx' and 'ldy' count elements. */
@@ -64,30 +105,33 @@ typedef struct lq_matmul_args {
     void       *y;             /* y[i * ldy + r - row0]; must not overlap x */
     const float *bias;         /* one per weight row (indexed by r), or NULL */
     int32_t     accumulate;    /* 1: add to y */
-    int32_t     reserved;      /* 0 */
+    int32_t     mode;          /* LQ_MODE_... */
     void       *work;          /* lq_matmul_work_bytes() bytes; lq_matmul_slice() only */
     uint64_t    work_bytes;
+    const lq_acts *acts;       /* instead of x, which is not looked at then; their n */
 } lq_matmul_args;
 
-#define LQ_MATMUL_ARGS_INIT { sizeof(lq_matmul_args), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define LQ_MATMUL_ARGS_INIT { sizeof(lq_matmul_args), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 LQ_API void lq_matmul_args_init(lq_matmul_args *args);
 
 /* Multiply on the context's threads.  LQ_ERR_ARG, LQ_ERR_ALIGN, LQ_ERR_OVERLAP,
- * LQ_ERR_OVERFLOW, LQ_ERR_NOMEM (work memory); then y is untouched. */
+ * LQ_ERR_MISMATCH (acts of another kind), LQ_ERR_OVERFLOW, LQ_ERR_NOMEM (work memory); then
+ * y is untouched. */
 LQ_API lq_status lq_matmul(const lq_ctx *ctx, const lq_prepared *w,
                            const lq_matmul_args *args);
 
-/* The same straight from unprepared rows. */
+/* The same straight from unprepared rows, in F32. */
 LQ_API lq_status lq_matmul_rows(const lq_ctx *ctx, const lq_rows *w,
                                 const lq_matmul_args *args);
 
-/* Work memory for one calling thread of lq_matmul_slice(), for n vectors. */
+/* Work memory for one calling thread of lq_matmul_slice(), for n vectors, any mode. */
 LQ_API uint64_t lq_matmul_work_bytes(const lq_prepared *w, uint64_t n);
 
 /*
  * Multiply rows [row0, row1) on the calling thread only.  Stateless: calls on disjoint
  * row ranges may run at the same time on the same 'w', which is how an engine brings
- * its own threads.  Allocates nothing.  LQ_ERR_BUFFER: work too small.
+ * its own threads.  Each call converts the activations for itself unless args->acts has them.
+ * Allocates nothing.  LQ_ERR_BUFFER: work too small.  LQ_ERR_ALIGN: work wants 64 bytes.
  */
 LQ_API lq_status lq_matmul_slice(const lq_prepared *w, const lq_matmul_args *args);
 

@@ -20,11 +20,11 @@ V_INLINE int sums_of(const int step) { return step == 16 ? 0 : step == 32 ? 1 : 
 V_INLINE v_u32 fused_start(const int shape, const lqi_panel *p, const chunk_view *c, int pair,
                            int u, unsigned row, int32_t minus_sum)
 {
-    const int min = lqi_panel_shapes[shape].min;
+    const lqi_panel_geometry *g = &lqi_panel_shapes[shape];
 
-    if (min == LQI_MIN_ZERO)
+    if (g->min == LQI_MIN_ZERO)
         return chunk_zero(shape, c, pair, u, row) * v_set1u((uint32_t)minus_sum);
-    if (min == LQI_MIN_NONE && !V_SIGNED)
+    if (g->offset && !V_SIGNED)
         return v_set1u((uint32_t)minus_sum) << p->shift;
     return v_set1u(0);
 }

@@ -14,6 +14,7 @@ const lqi_panel_kernels PANEL_KERNELS = {
     .tile = {
         [LQI_TILE_32]         = TILE_SLOT(tile32),
         [LQI_TILE_32_MIN]     = TILE_SLOT(tile32_min),
+        [LQI_TILE_32_CODES_MIN] = TILE_SLOT(tile32_codes_min),
         [LQI_TILE_16_256]     = TILE_SLOT(tile16_256),
         [LQI_TILE_32_256]     = TILE_SLOT(tile32_256),
         [LQI_TILE_64_256]     = TILE_SLOT(tile64_256),

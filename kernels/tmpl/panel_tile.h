@@ -178,8 +178,8 @@ V_INLINE void tile_start(const int T, int offset, unsigned shift, const int32_t 
 }
 
 /* Scales of 32 columns on both sides. */
-V_INLINE void tile_32(const int min, const int T, const lqi_strip *strip, size_t chunks,
-                      const lqi_acts_tile *a, float *y)
+V_INLINE void tile_32(const int min, const int offset, const int T, const lqi_strip *strip,
+                      size_t chunks, const lqi_acts_tile *a, float *y)
 {
     tile_state s;
 
@@ -187,7 +187,7 @@ V_INLINE void tile_32(const int min, const int T, const lqi_strip *strip, size_t
         VECTORS
             s.sum[t][i] = v_load(y + LQI_STRIP_ROWS * t + V_LANES * i);
     for (size_t g = 0; g < 8 * chunks; g++) {
-        tile_start(T, !min && !V_SIGNED, strip->shift, a->sum[1] + g * T, &s);
+        tile_start(T, offset && !V_SIGNED, strip->shift, a->sum[1] + g * T, &s);
         tile_dots(32, T, strip, 8 * g, a->x + 8 * g * T, &s);
         EACH(t, T) {
             v_f32 xs = v_set1(a->scale[g * T + t]);
@@ -260,7 +260,7 @@ V_INLINE void tile_256(const int step, const int min, const int T, const lqi_str
     }
 }
 
-#define TILE_BODY_32(min) tile_32(min, T, strip, chunks, a, y)
+#define TILE_BODY_32(min, offset) tile_32(min, offset, T, strip, chunks, a, y)
 #define TILE_BODY_256(step, min) tile_256(step, min, T, strip, chunks, a, y)
 #define TILE(name, width, body) \
     static void name##_##width(const lqi_strip *strip, size_t chunks, const lqi_acts_tile *a, \
@@ -270,8 +270,9 @@ V_INLINE void tile_256(const int step, const int min, const int T, const lqi_str
         body; \
     }
 #define TILES(name, body) TILE(name, 0, body) TILE(name, 1, body) TILE(name, 2, body)
-TILES(tile32, TILE_BODY_32(0))
-TILES(tile32_min, TILE_BODY_32(1))
+TILES(tile32, TILE_BODY_32(0, 1))
+TILES(tile32_min, TILE_BODY_32(1, 1))
+TILES(tile32_codes_min, TILE_BODY_32(1, 0))
 TILES(tile16_256, TILE_BODY_256(16, 0))
 TILES(tile32_256, TILE_BODY_256(32, 0))
 TILES(tile64_256, TILE_BODY_256(64, 0))

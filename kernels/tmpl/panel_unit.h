@@ -32,8 +32,8 @@ typedef struct unit_tables {
 static inline unit_tables unit_tables_load(const lqi_panel *p)
 {
     uint8_t low[64], high[64], mask = (uint8_t)((1 << p->bits) - 1);
-    uint8_t offset = V_SIGNED && lqi_panel_shapes[p->shape].min == LQI_MIN_NONE
-                         ? (uint8_t)(1 << p->shift) : 0;
+    uint8_t offset = V_SIGNED && lqi_panel_shapes[p->shape].offset ? (uint8_t)(1 << p->shift)
+                                                                   : 0;
 
     for (int i = 0; i < 64; i++) {
         low[i] = (uint8_t)(p->table[i & mask] - offset);

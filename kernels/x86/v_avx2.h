@@ -298,6 +298,15 @@ V_INLINE v_f32 v_table4_at(v_table4 t, v_u32 i)
     return _mm256_blendv_ps(a, b, v_as_f32(i << 28));
 }
 
+/* 8 values, chosen by a lane below 8. */
+typedef v_f32 v_table3;
+
+V_INLINE v_table3 v_table3_load(const float *table) { return v_load(table); }
+V_INLINE v_f32 v_table3_at(v_table3 t, v_u32 i)
+{
+    return _mm256_permutevar8x32_ps(t, (__m256i)i);
+}
+
 /* -------------------------------------------------------------------- ladders */
 
 /* lqi_ladder in registers: thresholds in the order in which a bisection meets them. */

@@ -262,6 +262,15 @@ V_INLINE v_f32 v_table4_at(v_table4 t, v_u32 i)
     return _mm512_permutexvar_ps((__m512i)i, t);
 }
 
+/* 8 values, chosen by a lane below 8. */
+typedef v_f32 v_table3;
+
+V_INLINE v_table3 v_table3_load(const float *table)
+{
+    return _mm512_castps256_ps512(_mm256_loadu_ps(table));
+}
+V_INLINE v_f32 v_table3_at(v_table3 t, v_u32 i) { return _mm512_permutexvar_ps((__m512i)i, t); }
+
 /* -------------------------------------------------------------------- ladders */
 
 /* lqi_ladder in registers. */

@@ -1,34 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/core/matmul.c - products: strips of decoded weights meet the f32 tile
+ * lib/core/matmul.c - prepared weights and products: arguments, memory, threads
  *
- * STRIP rows are multiplied at a time.  Blocks of BLOCK columns are decoded to f32 and
- * met with every activation vector, so a weight is decoded once per call whatever n is.
- * Sums of a strip stay in the work memory until its last block:
- *
- *     for each strip of 16 rows:
- *         sums[n][16] = 0
- *         for each block of 512 columns:
- *             w[16][512] = decode
- *             for each tile of nr vectors:  sums += w . x   (kernels/tmpl/tile_f32.h)
- *         y = sums + bias (+ y)
- *
- * The order of additions into one output depends on cols and on the level only.  Edges
- * are zero-padded copies; every output goes through the same tile.
+ * The work itself: matmul_panels.c (integers), matmul_strips.c (f32).
  */
-#include <stdatomic.h>
-
-#include "lib/core/core.h"
-#include "libquant/matmul.h"
-
-#define STRIP 16
-#define BLOCK 512   /* a multiple of every format's block */
+#include "lib/core/product.h"
 
 struct lq_prepared {
     const lq_ctx *ctx;
     lq_rows       rows;
     lq_spec       spec;
     lqi_geometry  geometry;
+    int           panels;    /* 'weight' is filled */
+    lqi_weight    weight;
+    void         *owned;     /* panels that are ours, or NULL */
 };
 
 void lq_prepare_opts_init(lq_prepare_opts *opts)
@@ -49,19 +34,70 @@ void lq_matmul_args_init(lq_matmul_args *args)
 
 /* ----------------------------------------------------------------- prepare */
 
+/* Panels and, with act-order, the order of columns behind them; 0 without panels. */
+static lq_status panel_bytes(const lqi_geometry *g, lqi_weight *weight, uint64_t *bytes)
+{
+    lq_status status;
+    uint64_t order = 0;
+
+    *bytes = 0;
+    if (!lqi_weight_plan(g, weight, &status))
+        return status;
+    if (g->spec->flags & LQ_SPEC_GIDX) {
+        if (g->cols > UINT32_MAX)
+            return LQ_OK;
+        order = weight->chunks * LQI_PANEL_CHUNK * sizeof *weight->order;
+    }
+    return lqi_add(weight->bytes, order, bytes) && *bytes <= SIZE_MAX / 2 ? LQ_OK
+                                                                          : LQ_ERR_OVERFLOW;
+}
+
 lq_status lq_prepared_bytes(const lq_ctx *ctx, const lq_spec *spec, uint64_t rows,
                             uint64_t cols, uint64_t *bytes)
 {
-    lq_shape shape = { 1, rows, cols };
-    uint64_t source;
+    lq_spec full = LQ_SPEC_INIT;
+    lqi_geometry g;
+    lqi_weight weight;
+    uint64_t n;
     lq_status status;
 
-    if (!ctx || !bytes)
+    if (!ctx || !bytes || !spec)
         return LQ_ERR_ARG;
-    status = lq_spec_bytes(spec, &shape, &source);
-    if (!status)
-        *bytes = 0;   /* a view of the planes */
-    return status;
+    if ((status = lqi_opts_read(&full, sizeof full, spec)) ||
+        (status = lq_spec_complete(&full, NULL)) ||
+        (status = lqi_geometry_init(&g, &full, rows, cols)) ||
+        (status = panel_bytes(&g, &weight, &n)))
+        return status;
+    *bytes = n;
+    return LQ_OK;
+}
+
+/* Panels in the caller's memory or ours.  Without any the weight is a view of its planes. */
+static lq_status make_panels(const lq_ctx *ctx, lq_prepared *p, const lq_prepare_opts *o)
+{
+    uint64_t bytes;
+    uint8_t *memory = o->memory;
+    lq_status status = panel_bytes(&p->geometry, &p->weight, &bytes);
+
+    if (status || bytes == 0)
+        return status;
+    if (memory && o->memory_bytes < bytes)
+        return LQ_ERR_BUFFER;
+    if ((uintptr_t)memory % LQI_ALIGN)
+        return LQ_ERR_ALIGN;
+    if (!memory)
+        memory = p->owned = lqi_alloc(&ctx->allocator, bytes);
+    if (!memory)
+        return LQ_ERR_NOMEM;
+    p->weight.data = memory;
+    if (p->spec.flags & LQ_SPEC_GIDX)
+        p->weight.order = (uint32_t *)(void *)(memory + p->weight.bytes);
+    p->panels = lqi_weight_pack(ctx, &p->geometry, &p->rows, &p->weight);
+    if (!p->panels) {
+        lqi_free(&ctx->allocator, p->owned);
+        p->owned = NULL;
+    }
+    return LQ_OK;
 }
 
 lq_status lq_prepare(const lq_ctx *ctx, const lq_rows *rows, const lq_prepare_opts *opts,
@@ -81,6 +117,8 @@ lq_status lq_prepare(const lq_ctx *ctx, const lq_rows *rows, const lq_prepare_op
         return lqi_fail(error, LQ_ERR_NOMEM, NULL, "no memory for a prepared weight");
     p->ctx = ctx;
     status = lqi_rows_open(rows, &p->rows, &p->spec, &p->geometry);
+    if (!status)
+        status = make_panels(ctx, p, &o);
     if (status) {
         lqi_free(&ctx->allocator, p);
         return lqi_fail(error, status, NULL, "the rows cannot be prepared: %s",
@@ -92,102 +130,96 @@ lq_status lq_prepare(const lq_ctx *ctx, const lq_rows *rows, const lq_prepare_op
 
 void lq_prepared_destroy(lq_prepared *prepared)
 {
-    if (prepared)
-        lqi_free(&prepared->ctx->allocator, prepared);
+    if (!prepared)
+        return;
+    lqi_free(&prepared->ctx->allocator, prepared->owned);
+    lqi_free(&prepared->ctx->allocator, prepared);
 }
 
-/* -------------------------------------------------------------------- work */
+/* ------------------------------------------------------------- activations */
 
-/* One thread's scratch: floats, in this order. */
-struct scratch {
-    float *w;      /* [STRIP][BLOCK] */
-    float *x;      /* [LQI_TILE_MAX][BLOCK]: converted or padded vectors */
-    float *sums;   /* [n rounded up to tiles][STRIP] */
+struct lq_acts {
+    const lq_ctx *ctx;
+    int           kind;
+    uint64_t      n_max, cols;
+    lqi_acts      acts;
 };
 
-/* LQI_TILE_MAX more vectors than n leave room for any tile; 0: does not fit. */
-static uint64_t work_bytes(uint64_t n)
+static int acts_kind(const lqi_weight *w)
 {
-    uint64_t floats;
-
-    if (!lqi_add(n, LQI_TILE_MAX, &floats) || !lqi_mul(floats, STRIP, &floats) ||
-        !lqi_add(floats, (STRIP + LQI_TILE_MAX) * BLOCK, &floats) ||
-        !lqi_mul(floats, sizeof(float), &floats) || floats > SIZE_MAX / 2)
-        return 0;
-    return floats;
+    return lqi_panel_shapes[w->panel.shape].acts;
 }
 
-static struct scratch carve(void *work)
+/* The most bytes that n vectors or fewer take. */
+static uint64_t acts_bytes(const lq_ctx *ctx, int kind, uint64_t n, uint64_t cols)
 {
-    float *p = work;
+    lqi_acts a;
+    uint64_t rounded;
 
-    return (struct scratch){ p, p + STRIP * BLOCK, p + (STRIP + LQI_TILE_MAX) * BLOCK };
+    return lqi_add(n, 8, &rounded) ? lqi_acts_plan(ctx, kind, rounded, cols, &a) : 0;
 }
 
-uint64_t lq_matmul_work_bytes(const lq_prepared *w, uint64_t n)
+lq_status lq_acts_create(const lq_ctx *ctx, const lq_prepared *w, uint64_t n_max,
+                         lq_acts **acts, lq_error *error)
 {
-    return w ? work_bytes(n) : 0;
-}
+    lq_acts *a;
+    uint64_t bytes;
 
-/* ------------------------------------------------------------------- strip */
-
-struct product {
-    const lq_ctx       *ctx;
-    const lqi_geometry *g;
-    const lq_rows      *rows;
-    lq_matmul_args      a;
-    uint8_t            *work;
-    uint64_t            work_bytes, strips;
-    atomic_ullong       next;
-};
-
-/* Vectors [j, j + nr), columns [c, c + k), as the tile wants them: in place, or copied. */
-static const float *tile_vectors(const struct product *p, const struct scratch *s, uint64_t j,
-                                 uint64_t c, size_t k, size_t *ldx)
-{
-    unsigned nr = p->ctx->kernels.tile_f32.nr;
-    const lq_matmul_args *a = &p->a;
-
-    if (a->x_type == LQ_F32 && j + nr <= a->n) {
-        *ldx = (size_t)a->ldx;
-        return (const float *)a->x + j * a->ldx + c;
+    if (!ctx || !w || !acts || n_max == 0)
+        return lqi_fail(error, LQ_ERR_ARG, NULL, "an argument of lq_acts_create is NULL or 0");
+    if (!w->panels || w->weight.order)
+        return lqi_fail(error, LQ_ERR_UNSUPPORTED, NULL,
+                        "the weight has no fast products that could share activations");
+    bytes = acts_bytes(ctx, acts_kind(&w->weight), n_max, w->geometry.cols);
+    if (!bytes)
+        return lqi_fail(error, LQ_ERR_OVERFLOW, NULL, "too many activations");
+    a = lqi_alloc_zero(&ctx->allocator, sizeof *a);
+    if (!a)
+        return lqi_fail(error, LQ_ERR_NOMEM, NULL, "no memory for activations");
+    *a = (lq_acts){ ctx, acts_kind(&w->weight), n_max, w->geometry.cols, { 0 } };
+    a->acts.data = lqi_alloc(&ctx->allocator, bytes);
+    if (!a->acts.data) {
+        lqi_free(&ctx->allocator, a);
+        return lqi_fail(error, LQ_ERR_NOMEM, NULL, "no memory for activations");
     }
-    *ldx = BLOCK;
-    for (unsigned t = 0; t < nr; t++) {
-        float *to = s->x + t * BLOCK;
-        const uint8_t *from = (const uint8_t *)a->x +
-                              ((j + t) * a->ldx + c) * lq_dtype_bytes(a->x_type);
-        if (j + t >= a->n)
-            memset(to, 0, k * sizeof *to);
-        else if (a->x_type == LQ_F32)
-            memcpy(to, from, k * sizeof *to);
-        else if (a->x_type == LQ_F16)
-            p->ctx->kernels.f16_to_f32(from, to, k);
-        else
-            p->ctx->kernels.bf16_to_f32(from, to, k);
-    }
-    return s->x;
+    *acts = a;
+    return LQ_OK;
 }
 
-/* Columns [c, c + k) of the strip's rows meet all vectors. */
-static void multiply_block(const struct product *p, const struct scratch *s, uint64_t row,
-                           uint64_t rows, uint64_t c, size_t k)
+lq_status lq_acts_fill(lq_acts *acts, uint64_t n, lq_dtype x_type, const void *x, uint64_t ldx)
 {
-    const lqi_tile_f32 *tile = &p->ctx->kernels.tile_f32;
+    int32_t *data;
+    uint64_t bytes;
+    lq_status status;
 
-    for (uint64_t r = 0; r < STRIP; r++) {
-        if (r < rows)
-            lqi_decode_span(p->ctx, p->g, p->rows, row + r, c, k, s->w + r * BLOCK);
-        else
-            memset(s->w + r * BLOCK, 0, k * sizeof *s->w);
-    }
-    for (uint64_t j = 0; j < p->a.n; j += tile->nr) {
-        size_t ldx;
-        const float *x = tile_vectors(p, s, j, c, k, &ldx);
-        for (uint64_t r = 0; r < rows; r += tile->mr)
-            tile->run(s->w + r * BLOCK, BLOCK, x, ldx, k, s->sums + j * STRIP + r, STRIP);
-    }
+    if (!acts || n == 0 || n > acts->n_max)
+        return LQ_ERR_ARG;
+    status = lqi_check_floats(&x_type, x, n, acts->cols, ldx, &bytes);
+    if (status)
+        return status;
+    data = acts->acts.data;
+    lqi_acts_plan(acts->ctx, acts->kind, n, acts->cols, &acts->acts);
+    acts->acts.data = data;
+    lqi_acts_fill(acts->ctx, &acts->acts, x_type, x, ldx, acts->cols, NULL, 1);
+    return LQ_OK;
 }
+
+int lq_acts_fit(const lq_acts *acts, const lq_prepared *w)
+{
+    return acts && w && w->panels && !w->weight.order && acts->ctx->kernels.panel ==
+           w->ctx->kernels.panel && acts->kind == acts_kind(&w->weight) &&
+           acts->cols == w->geometry.cols;
+}
+
+void lq_acts_destroy(lq_acts *acts)
+{
+    if (!acts)
+        return;
+    lqi_free(&acts->ctx->allocator, acts->acts.data);
+    lqi_free(&acts->ctx->allocator, acts);
+}
+
+/* ------------------------------------------------------------------ outputs */
 
 static void store(lq_dtype type, void *y, uint64_t i, float f)
 {
@@ -197,75 +229,52 @@ static void store(lq_dtype type, void *y, uint64_t i, float f)
         lqi_store16((uint8_t *)y + 2 * i, type == LQ_F16 ? lqi_f32_to_f16(f) : lqi_f32_to_bf16(f));
 }
 
-static void store_strip(const struct product *p, const struct scratch *s, uint64_t row,
-                        uint64_t rows)
+void lqi_product_store(const lqi_product *p, uint64_t row, uint64_t rows, uint64_t first,
+                       uint64_t n, const float *sums, uint64_t ld)
 {
     const lq_matmul_args *a = &p->a;
 
-    for (uint64_t j = 0; j < a->n; j++) {
+    for (uint64_t j = 0; j < n; j++, sums += ld) {
+        uint64_t to = (first + j) * a->ldy + row - a->row0;
+        if (!a->bias && !a->accumulate && a->y_type == LQ_F32) {
+            memcpy((float *)a->y + to, sums, (size_t)rows * sizeof *sums);
+            continue;
+        }
         for (uint64_t r = 0; r < rows; r++) {
-            uint64_t at = j * a->ldy + row + r - a->row0;
-            float f = s->sums[j * STRIP + r];
+            float f = sums[r];
             if (a->bias)
                 f += a->bias[row + r];
             if (a->accumulate)
-                f += lqi_load_float(a->y_type, a->y, at);
-            store(a->y_type, a->y, at, f);
+                f += lqi_load_float(a->y_type, a->y, to + r);
+            store(a->y_type, a->y, to + r, f);
         }
     }
 }
 
-static void multiply_strip(const struct product *p, const struct scratch *s, uint64_t row)
-{
-    uint64_t rows = lqi_min(STRIP, p->a.row1 - row), cols = p->g->cols;
-
-    memset(s->sums, 0, (size_t)((p->a.n + LQI_TILE_MAX) * STRIP) * sizeof *s->sums);
-    for (uint64_t c = 0; c < cols; c += BLOCK)
-        multiply_block(p, s, row, rows, c, (size_t)lqi_min(BLOCK, cols - c));
-    store_strip(p, s, row, rows);
-}
-
-/* One task per scratch; strips are taken one by one. */
-static void product_task(void *arg, size_t index)
-{
-    struct product *p = arg;
-    struct scratch s = carve(p->work + index * p->work_bytes);
-    unsigned long long strip;
-
-    while ((strip = atomic_fetch_add(&p->next, 1)) < p->strips)
-        multiply_strip(p, &s, p->a.row0 + strip * STRIP);
-}
-
 /* -------------------------------------------------------------------- calls */
 
-static lq_status check_args(const lq_ctx *ctx, const lqi_geometry *g, const lq_rows *rows,
-                            const lq_matmul_args *args, struct product *p)
+/* The weight's panels if the call is for them. */
+static const lqi_weight *panels_for(const lq_prepared *w, const lq_matmul_args *a)
 {
-    lq_matmul_args *a = &p->a;
-    uint64_t x_bytes, y_bytes;
-    lq_status status;
+    return w && w->panels && (a->mode == LQ_MODE_DEFAULT || a->mode == LQ_MODE_FAST)
+               ? &w->weight : NULL;
+}
 
-    p->ctx = ctx;
-    p->g = g;
-    p->rows = rows;
-    atomic_init(&p->next, 0);
-    memset(a, 0, sizeof *a);
-    if (!args)
-        return LQ_ERR_ARG;
-    status = lqi_opts_read(a, sizeof *a, args);
-    if (status)
-        return status;
+static lq_status check_range(const lqi_geometry *g, lq_matmul_args *a)
+{
     if (a->row1 == 0)
         a->row1 = g->rows;
-    if (a->row0 > a->row1 || a->row1 > g->rows || a->accumulate < 0 || a->accumulate > 1 ||
-        a->reserved)
-        return LQ_ERR_ARG;
-    p->strips = lqi_div_up(a->row1 - a->row0, STRIP);
-    if (a->n == 0 || p->strips == 0) {
-        p->strips = 0;
-        return LQ_OK;
-    }
-    if ((status = lqi_check_floats(&a->x_type, a->x, a->n, g->cols, a->ldx, &x_bytes)) ||
+    return a->row0 > a->row1 || a->row1 > g->rows || a->accumulate < 0 || a->accumulate > 1 ||
+           a->mode < LQ_MODE_DEFAULT || a->mode > LQ_MODE_F32 ? LQ_ERR_ARG : LQ_OK;
+}
+
+static lq_status check_memory(const lqi_geometry *g, const lq_rows *rows, lq_matmul_args *a)
+{
+    uint64_t x_bytes = 0, y_bytes;
+    lq_status status;
+
+    if ((!a->acts &&
+         (status = lqi_check_floats(&a->x_type, a->x, a->n, g->cols, a->ldx, &x_bytes))) ||
         (status = lqi_check_floats(&a->y_type, a->y, a->n, a->row1 - a->row0, a->ldy, &y_bytes)))
         return status;
     if (a->bias && (uintptr_t)a->bias % sizeof *a->bias)
@@ -274,52 +283,133 @@ static lq_status check_args(const lq_ctx *ctx, const lqi_geometry *g, const lq_r
         lqi_overlap(a->bias, g->rows * sizeof *a->bias, a->y, y_bytes) ||
         lqi_planes_overlap(g, rows, a->y, y_bytes))
         return LQ_ERR_OVERLAP;
-    p->work_bytes = work_bytes(a->n);
+    return LQ_OK;
+}
+
+/* Fill everything of 'p' but the work; p->strips 0: nothing to do. */
+static lq_status open_product(const lq_ctx *ctx, const lqi_geometry *g, const lq_rows *rows,
+                              const lq_prepared *w, const lq_matmul_args *args, lqi_product *p)
+{
+    lq_matmul_args *a = &p->a;
+    lq_status status;
+
+    memset(p, 0, sizeof *p);
+    p->ctx = ctx;
+    p->g = g;
+    p->rows = rows;
+    atomic_init(&p->next, 0);
+    if (!args)
+        return LQ_ERR_ARG;
+    if ((status = lqi_opts_read(a, sizeof *a, args)) || (status = check_range(g, a)))
+        return status;
+    p->weight = panels_for(w, a);
+    if (a->acts) {
+        if (!p->weight || !lq_acts_fit(a->acts, w) || a->n != a->acts->acts.n)
+            return LQ_ERR_MISMATCH;
+        p->acts = &a->acts->acts;
+    }
+    if (a->n == 0 || a->row1 == a->row0)
+        return LQ_OK;
+    if ((status = check_memory(g, rows, a)))
+        return status;
+    p->strips = lqi_strips_count(a->row0, a->row1);
+    return LQ_OK;
+}
+
+/* Activations of a product with panels, converted into 'memory'; *acts is theirs. */
+static void convert_acts(lqi_product *p, lqi_acts *acts, void *memory, int parallel)
+{
+    if (!p->weight)
+        return;
+    if (!p->acts) {
+        acts->data = memory;
+        lqi_acts_fill(p->ctx, acts, p->a.x_type, p->a.x, p->a.ldx, p->g->cols,
+                      p->weight->order, parallel);
+        p->acts = acts;
+    }
+    p->strips = lqi_panels_count(p->ctx, p->acts, p->a.row0, p->a.row1);
+}
+
+static void task(void *arg, size_t index)
+{
+    lqi_product *p = arg;
+    uint8_t *work = p->work + index * p->work_bytes;
+
+    if (p->weight)
+        lqi_panels_run(p, work);
+    else
+        lqi_strips_run(p, work);
+}
+
+/* Bytes for converted activations, to be rounded up; bytes of one task. */
+static lq_status measure(lqi_product *p, lqi_acts *acts, uint64_t *acts_size)
+{
+    *acts_size = 0;
+    if (p->weight && !p->acts) {
+        *acts_size = lqi_acts_plan(p->ctx, acts_kind(p->weight), p->a.n, p->g->cols, acts);
+        if (*acts_size == 0)
+            return LQ_ERR_OVERFLOW;
+        *acts_size = lqi_div_up(*acts_size, LQI_ALIGN) * LQI_ALIGN;
+    }
+    p->work_bytes = p->weight ? lqi_panels_work(p->acts ? p->acts : acts)
+                              : lqi_strips_work(p->a.n);
     return p->work_bytes ? LQ_OK : LQ_ERR_OVERFLOW;
 }
 
-/* Threads worth waking: one per LQI_TASK_WEIGHTS multiplications. */
-static uint64_t useful_tasks(const struct product *p)
+/* Products that one thread should have at least: below that a second one costs more than it
+ * gains.  Integers are some ten times as fast. */
+#define TASK_F32     65536
+#define TASK_INTEGER 1048576
+
+static uint64_t useful_tasks(const lqi_product *p)
 {
     double work = (double)(p->a.row1 - p->a.row0) * (double)p->g->cols * (double)p->a.n;
-    uint64_t tasks = lqi_min(p->ctx->threads, p->strips);
+    double tasks = work / (p->weight ? TASK_INTEGER : TASK_F32);
 
-    if (work / LQI_TASK_WEIGHTS < (double)tasks)
-        tasks = (uint64_t)(work / LQI_TASK_WEIGHTS);
-    return tasks ? tasks : 1;
+    if (tasks < 2)
+        return 1;
+    return tasks < (double)p->ctx->threads ? (uint64_t)tasks : p->ctx->threads;
 }
 
-static lq_status run(struct product *p)
+static lq_status run(lqi_product *p)
 {
-    uint64_t tasks, bytes;
+    uint64_t tasks, bytes, acts_size;
+    uint8_t *memory;
+    lqi_acts acts;
+    lq_status status;
 
     if (p->strips == 0)
         return LQ_OK;
+    status = measure(p, &acts, &acts_size);
+    if (status)
+        return status;
     tasks = useful_tasks(p);
-    if (!lqi_mul(tasks, p->work_bytes, &bytes))
+    if (!lqi_mul(tasks, p->work_bytes, &bytes) || !lqi_add(bytes, acts_size, &bytes))
         return LQ_ERR_OVERFLOW;
-    p->work = lqi_alloc(&p->ctx->allocator, bytes);
-    if (!p->work)
+    memory = lqi_alloc(&p->ctx->allocator, bytes);
+    if (!memory)
         return LQ_ERR_NOMEM;
-    lqi_parallel(p->ctx, (size_t)tasks, product_task, p);
-    lqi_free(&p->ctx->allocator, p->work);
+    p->work = memory + acts_size;
+    convert_acts(p, &acts, memory, tasks > 1);
+    lqi_parallel(p->ctx, (size_t)lqi_min(tasks, p->strips), task, p);
+    lqi_free(&p->ctx->allocator, memory);
     return LQ_OK;
 }
 
 lq_status lq_matmul(const lq_ctx *ctx, const lq_prepared *w, const lq_matmul_args *args)
 {
-    struct product p;
+    lqi_product p;
     lq_status status;
 
     if (!ctx || !w)
         return LQ_ERR_ARG;
-    status = check_args(ctx, &w->geometry, &w->rows, args, &p);
+    status = open_product(ctx, &w->geometry, &w->rows, w, args, &p);
     return status ? status : run(&p);
 }
 
 lq_status lq_matmul_rows(const lq_ctx *ctx, const lq_rows *w, const lq_matmul_args *args)
 {
-    struct product p;
+    lqi_product p;
     lqi_geometry g;
     lq_rows rows;
     lq_spec spec;
@@ -329,25 +419,48 @@ lq_status lq_matmul_rows(const lq_ctx *ctx, const lq_rows *w, const lq_matmul_ar
         return LQ_ERR_ARG;
     status = lqi_rows_open(w, &rows, &spec, &g);
     if (!status)
-        status = check_args(ctx, &g, &rows, args, &p);
+        status = open_product(ctx, &g, &rows, NULL, args, &p);
     return status ? status : run(&p);
+}
+
+uint64_t lq_matmul_work_bytes(const lq_prepared *w, uint64_t n)
+{
+    uint64_t f32, acts, panels = 0;
+    lqi_acts a;
+
+    if (!w)
+        return 0;
+    f32 = lqi_strips_work(n);
+    if (w->panels && n) {
+        acts = lqi_acts_plan(w->ctx, acts_kind(&w->weight), n, w->geometry.cols, &a);
+        if (!acts || !f32)
+            return 0;
+        panels = lqi_div_up(acts, LQI_ALIGN) * LQI_ALIGN + lqi_panels_work(&a);
+    }
+    return f32 > panels ? f32 : panels;
 }
 
 lq_status lq_matmul_slice(const lq_prepared *w, const lq_matmul_args *args)
 {
-    struct product p;
+    lqi_product p;
+    lqi_acts acts;
+    uint64_t acts_size;
     lq_status status;
 
     if (!w)
         return LQ_ERR_ARG;
-    status = check_args(w->ctx, &w->geometry, &w->rows, args, &p);
+    status = open_product(w->ctx, &w->geometry, &w->rows, w, args, &p);
     if (status || p.strips == 0)
         return status;
-    if (!p.a.work || p.a.work_bytes < p.work_bytes)
+    status = measure(&p, &acts, &acts_size);
+    if (status)
+        return status;
+    if (!p.a.work || p.a.work_bytes < acts_size + p.work_bytes)
         return LQ_ERR_BUFFER;
-    if ((uintptr_t)p.a.work % sizeof(float))
+    if ((uintptr_t)p.a.work % LQI_ALIGN)
         return LQ_ERR_ALIGN;
-    p.work = p.a.work;
-    product_task(&p, 0);
+    p.work = (uint8_t *)p.a.work + acts_size;
+    convert_acts(&p, &acts, p.a.work, 0);
+    task(&p, 0);
     return LQ_OK;
 }

@@ -125,7 +125,7 @@ static void part_iq4_xs(const lqi_run *run, lqi_panel_part *part)
     }
 }
 
-/* Levels with 128 added, so that the table's offset and the shift by 4 are minimums. */
+/* The second table is the first plus 4: a minimum. */
 static void part_iq4_ks(const lqi_run *run, lqi_panel_part *part)
 {
     const uint8_t *b = lqi_panel_block(run, 256, 136) + 4;
@@ -134,7 +134,7 @@ static void part_iq4_ks(const lqi_run *run, lqi_panel_part *part)
     for (int j = 0; j < 8; j++) {
         float scale = d * (float)((b[j] & 254) - 127);
         part->scale[j] = scale;
-        part->min[j] = scale * (float)((b[j] & 1) * 4 - 128);
+        part->min[j] = scale * (float)((b[j] & 1) * 4);
         lqi_panel_nibbles(b + 8 + 16 * j, part->code + 32 * j, 16);
     }
 }

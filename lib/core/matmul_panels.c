@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/core/matmul_panels.c - products of panels with activations in integers
+ *
+ * Few vectors: each panel meets all of them through the fused kernels, read once from
+ * memory.  Many: strips of two panels by two chunks are decoded to bytes once, and tiles of
+ * a few vectors pass over them:
+ *
+ *     for each strip:
+ *         sums[n][32] = 0
+ *         for each two chunks of columns:
+ *             decode
+ *             for each tile: sums += strip . tile
+ *         y = sums
+ *
+ * The sums of a strip are a buffer of their own: with the distance of y's vectors they would
+ * all fall into a few sets of the cache.
+ */
+#include "lib/core/product.h"
+
+#define FUSED_STRIP 8   /* panels that a task takes at a time */
+
+/* Work memory of a strip. */
+struct strip_work {
+    lqi_strip strip;
+    float     sums[];   /* [n][LQI_STRIP_ROWS] */
+};
+
+uint64_t lqi_panels_work(const lqi_acts *a)
+{
+    if (a->fused)
+        return LQI_ALIGN;
+    return (sizeof(struct strip_work) + a->n * LQI_STRIP_ROWS * sizeof(float) + LQI_ALIGN - 1) /
+           LQI_ALIGN * LQI_ALIGN;
+}
+
+static uint64_t strip_panels(const lq_ctx *ctx, const lqi_acts *a)
+{
+    return a->fused ? FUSED_STRIP : ctx->kernels.panel->strip_panels;
+}
+
+uint64_t lqi_panels_count(const lq_ctx *ctx, const lqi_acts *a, uint64_t row0, uint64_t row1)
+{
+    uint64_t rows = strip_panels(ctx, a) * LQI_PANEL_ROWS;
+
+    return row1 > row0 ? (row1 - 1) / rows - row0 / rows + 1 : 0;
+}
+
+/* Rows of [row, row + count) that are asked for. */
+static void store_rows(const lqi_product *p, uint64_t row, uint64_t count, uint64_t first,
+                       uint64_t n, const float *sums, uint64_t ld)
+{
+    uint64_t from = row < p->a.row0 ? p->a.row0 : row;
+    uint64_t end = lqi_min(row + count, p->a.row1);
+
+    if (from < end)
+        lqi_product_store(p, from, end - from, first, n, sums + (from - row), ld);
+}
+
+static const uint8_t *panel_at(const lqi_weight *w, uint64_t panel, uint64_t chunk)
+{
+    return w->data + (panel * w->chunks + chunk) * w->panel.chunk_bytes;
+}
+
+/* -------------------------------------------------------------------- few */
+
+static void fused_panel(const lqi_product *p, uint64_t panel)
+{
+    const lqi_weight *w = p->weight;
+    const lqi_acts *a = p->acts;
+    lqi_panel_fused_fn *const *fused = p->ctx->kernels.panel->fused[w->panel.codes]
+                                                                   [w->panel.shape];
+    float y[8 * LQI_PANEL_ROWS];
+
+    for (uint64_t i = 0; i < a->tiles; i++) {
+        lqi_acts_tile tile;
+        uint64_t column;
+        unsigned width = lqi_acts_tile_at(a, i, &column, &tile);
+        int kind = width == 8 ? LQI_FUSED_8 : width == 4 ? LQI_FUSED_4 : width - 1u;
+        fused[kind](&w->panel, panel_at(w, panel, 0), (size_t)w->chunks, &tile, y);
+        store_rows(p, panel * LQI_PANEL_ROWS, LQI_PANEL_ROWS, column,
+                   lqi_min(width, a->n - column), y, LQI_PANEL_ROWS);
+    }
+}
+
+/* ------------------------------------------------------------------- many */
+
+static void decode_strip(const lqi_product *p, uint64_t panel, uint64_t chunk, size_t chunks,
+                         lqi_strip *strip)
+{
+    const lqi_weight *w = p->weight;
+    const lqi_panel_kernels *k = p->ctx->kernels.panel;
+
+    for (unsigned i = 0; i < k->strip_panels && panel + i < w->panels; i++)
+        k->strip[w->panel.codes](&w->panel, panel_at(w, panel + i, chunk), chunks,
+                                 i * LQI_PANEL_ROWS, strip);
+}
+
+/* A tile from chunk 'chunk' on. */
+static void skip_chunks(int kind, uint64_t chunk, unsigned width, lqi_acts_tile *t)
+{
+    uint64_t n = chunk * width;
+
+    t->x += 64 * n;
+    t->scale += (kind == LQI_ACTS_32 ? 8 : 1) * n;
+    t->fsum += (kind == LQI_ACTS_32 ? 8 : 0) * n;
+    t->sum[0] += (kind == LQI_ACTS_32 ? 0 : 16) * n;
+    t->sum[1] += 8 * n;
+    t->sum[2] += (kind == LQI_ACTS_32 ? 0 : 4) * n;
+    t->pair[0] += (kind == LQI_ACTS_32 ? 0 : 8) * n;
+    t->pair[1] += (kind == LQI_ACTS_32 ? 0 : 4) * n;
+}
+
+static void strip_product(const lqi_product *p, uint64_t panel, struct strip_work *work)
+{
+    const lqi_weight *w = p->weight;
+    const lqi_acts *a = p->acts;
+    const lqi_panel_kernels *k = p->ctx->kernels.panel;
+    lqi_panel_tile_fn *const *tiles = k->tile[lqi_panel_tile_kind(&w->panel)];
+
+    memset(work->sums, 0, (size_t)(a->n * LQI_STRIP_ROWS) * sizeof *work->sums);
+    for (uint64_t chunk = 0; chunk < w->chunks; chunk += LQI_STRIP_CHUNKS) {
+        size_t chunks = (size_t)lqi_min(LQI_STRIP_CHUNKS, w->chunks - chunk);
+        decode_strip(p, panel, chunk, chunks, &work->strip);
+        for (uint64_t i = 0; i < a->tiles; i++) {
+            lqi_acts_tile tile;
+            uint64_t column;
+            unsigned width = lqi_acts_tile_at(a, i, &column, &tile);
+            skip_chunks(a->kind, chunk, width, &tile);
+            tiles[k->tile_max - width](&work->strip, chunks, &tile,
+                                       work->sums + column * LQI_STRIP_ROWS);
+        }
+    }
+    store_rows(p, panel * LQI_PANEL_ROWS, (uint64_t)k->strip_panels * LQI_PANEL_ROWS, 0, a->n,
+               work->sums, LQI_STRIP_ROWS);
+}
+
+void lqi_panels_run(lqi_product *p, uint8_t *work)
+{
+    const lqi_weight *w = p->weight;
+    const lqi_acts *a = p->acts;
+    uint64_t many = strip_panels(p->ctx, a), first = p->a.row0 / (many * LQI_PANEL_ROWS);
+    unsigned long long strip;
+
+    while ((strip = atomic_fetch_add(&p->next, 1)) < p->strips) {
+        uint64_t panel = (first + strip) * many;
+        if (!a->fused) {
+            strip_product(p, panel, (struct strip_work *)(void *)work);
+            continue;
+        }
+        for (uint64_t i = panel; i < panel + many && i < w->panels; i++)
+            if (i * LQI_PANEL_ROWS < p->a.row1 && (i + 1) * LQI_PANEL_ROWS > p->a.row0)
+                fused_panel(p, i);
+    }
+}
