@@ -280,7 +280,8 @@ enum {
 enum {
     LQ_TAIL_ERROR    = 0,
     LQ_TAIL_PAD      = 1, /* spec gets 'pad'; GGUF refuses it */
-    LQ_TAIL_FALLBACK = 2, /* llama-quantize's chain: q4_k -> q5_0 -> f16... */
+    LQ_TAIL_FALLBACK = 2, /* llama-quantize's table: q4_k to q5_0, or f16; LQ_ERR_SHAPE for
+                             types that it does not list (q8_0, q4_0, mxfp4_gguf...) */
     LQ_TAIL_SPEC     = 3  /* tail_spec */
 };
 

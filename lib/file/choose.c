@@ -3,15 +3,13 @@
  * lib/file/choose.c - which weight becomes what, and why
  *
  * GGUF follows llama-quantize for a file of one type: what it leaves alone, its rule for
- * the output matrix, its chain of types for rows that are no multiple of the block.
- * Types are looked up by their GGUF number; numbers without a format in this build are
- * skipped.
+ * the output matrix, its table of types for rows that are no multiple of the block.
  */
 #include <stdio.h>
 
-#include "lib/file/weights.h"
+#include "lib/file/mix.h"
 
-enum { GGUF_F16 = 1, GGUF_Q8_0 = 8, GGUF_Q6_K = 14, GGUF_K_BLOCK = 256 };
+enum { GGUF_F16 = 1, GGUF_Q8_0 = 8, GGUF_Q5_K = 13, GGUF_Q6_K = 14, GGUF_K_BLOCK = 256 };
 
 void lq_convert_opts_init(lq_convert_opts *opts)
 {
@@ -104,11 +102,25 @@ static void choose_small(const lqi_choose *rule, const lq_weight *w, const char 
         set(choice, LQ_KEEP, w->spec, reason);
 }
 
+/* As the mix of the same name says, if there is one. */
+static int output_type(const lqi_format *target)
+{
+    const lqi_mix *mix = target ? lqi_mix_find(target->name) : NULL;
+    const lqi_mix_model model = { .has_output = 1 };
+    const lqi_mix_tensor t = { "output.weight", 2, GGUF_K_BLOCK, 0, 1 };
+
+    return mix ? (int)lqi_mix_type(mix, &model, &t, NULL, 0) : GGUF_Q6_K;
+}
+
 static void choose_output(const lqi_choose *rule, const lq_weight *w, lq_choice *choice)
 {
-    int bad = w->shape.cols % GGUF_K_BLOCK != 0;
-    const lqi_format *f = lqi_format_by_gguf(bad ? GGUF_Q8_0 : GGUF_Q6_K);
+    static const char *const reasons[] = {
+        [GGUF_Q8_0] = "output matrix, cols not a multiple of 256: q8_0",
+        [GGUF_Q5_K] = "output matrix: q5_k", [GGUF_Q6_K] = "output matrix: q6_k",
+    };
     const lqi_format *target = lqi_format_by_id(rule->spec->format);
+    int type = w->shape.cols % GGUF_K_BLOCK ? GGUF_Q8_0 : output_type(target);
+    const lqi_format *f = lqi_format_by_gguf((uint32_t)type);
     lq_spec spec = LQ_SPEC_INIT;
 
     set(choice, LQ_ENCODE, rule->spec, "");
@@ -117,8 +129,7 @@ static void choose_output(const lqi_choose *rule, const lq_weight *w, lq_choice 
     spec.format = f->id;
     if (lq_spec_complete(&spec, NULL) || lq_spec_equal(&spec, rule->spec))
         return;
-    set(choice, LQ_ENCODE, &spec, bad ? "output matrix, cols not a multiple of 256: q8_0"
-                                      : "output matrix: q6_k");
+    set(choice, LQ_ENCODE, &spec, reasons[type]);
 }
 
 lq_status lqi_choose_weight(const lqi_choose *rule, const lq_weight *w, lq_choice *choice)
@@ -171,34 +182,30 @@ lq_status lq_choose_default(const lq_weight *weight, const lq_spec *spec, lq_con
 
 /* -------------------------------------------------------------------- tails */
 
-/* llama-quantize's chain, by GGUF numbers; behind its end comes F16. */
+/* llama-quantize's table of types for rows that do not fit, by GGUF numbers; -1: it has none
+ * for this type, which is an error. */
 static int next_type(int type)
 {
-    static const struct { int16_t from, to; } chain[] = {
+    static const struct { int16_t from, to; } table[] = {
         { 16, 20 }, { 17, 20 }, { 18, 20 }, { 19, 20 }, { 21, 20 }, { 22, 20 }, { 23, 20 },
-        { 29, 20 },                                     /* I-quants: iq4_nl */
+        { 29, 20 },                                     /* iq1* to iq3*, iq4_xs: iq4_nl */
         { 10, 2 }, { 11, 2 }, { 34, 2 }, { 35, 2 }, { 42, 2 },  /* q2*, q3_k, tq*: q4_0 */
-        { 12, 6 }, { 13, 7 }, { 14, 8 },                /* q4_k q5_0, q5_k q5_1, q6_k q8_0 */
-        { 20, 8 }, { 2, 8 }, { 6, 8 }, { 7, 8 }         /* ours, where those do not fit */
+        { 12, 6 }, { 13, 7 }, { 14, 8 }                 /* q4_k q5_0, q5_k q5_1, q6_k q8_0 */
     };
 
-    for (size_t i = 0; i < sizeof chain / sizeof *chain; i++)
-        if (chain[i].from == type)
-            return chain[i].to;
-    return GGUF_F16;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (table[i].from == type)
+            return table[i].to;
+    return -1;
 }
 
+/* NULL: none.  What the table's type does not fit either becomes F16. */
 static const lqi_format *fall_back(const lqi_format *f, uint64_t cols)
 {
-    int type = f->gguf;
+    int type = next_type(f->gguf);
+    const lqi_format *next = type < 0 ? NULL : lqi_format_by_gguf((uint32_t)type);
 
-    for (;;) {
-        const lqi_format *next;
-        type = next_type(type);
-        next = lqi_format_by_gguf((uint32_t)type);
-        if (type == GGUF_F16 || (next && cols % next->block_len == 0))
-            return next;
-    }
+    return next && cols % next->block_len ? lqi_format_by_gguf(GGUF_F16) : next;
 }
 
 static int has_tail(const lq_spec *spec, uint64_t cols)
@@ -236,6 +243,8 @@ lq_status lqi_choose_tail(const lq_weight *w, lq_container out, const lq_spec *t
         choice->spec = *tail_spec;
     else {
         to = fall_back(f, w->shape.cols);
+        if (!to)
+            return refuse_tail(w, f, error);
         lq_spec_init(&choice->spec);
         choice->spec.format = to->id;
         lq_spec_complete(&choice->spec, NULL);

@@ -186,7 +186,10 @@ static void refusals(void **state)
     assert_int_equal(lq_convert(ctx, in, out, &o, &error), LQ_ERR_SHAPE);
     o.tail = LQ_TAIL_PAD;
     assert_int_equal(lq_convert(ctx, in, out, &o, &error), LQ_ERR_UNSUPPORTED);
-    o.tail = LQ_TAIL_FALLBACK;
+    o.tail = LQ_TAIL_FALLBACK;                  /* llama-quantize has none for q4_0 */
+    assert_int_equal(lq_convert(ctx, in, out, &o, &error), LQ_ERR_SHAPE);
+    o.tail = LQ_TAIL_SPEC;
+    o.tail_spec = &f16;
     assert_int_equal(lq_convert(ctx, in, in, &o, &error), LQ_ERR_ARG);
     assert_int_equal(lq_convert(ctx, in, out, &o, &error), LQ_OK);
     assert_int_equal(lq_convert(ctx, in, out, &o, &error), LQ_ERR_EXISTS);
