@@ -2,7 +2,7 @@
 /*
  * lib/file/encode_weight.c - one weight decoded and encoded in strips
  *
- * Two ways.  Where every row stands alone, strips are encoded to memory, decoded to
+ * Three ways.  Where the codes stay (recode.c), rows go one by one.  Where every row stands alone, strips are encoded to memory, decoded to
  * measure the error, and written: memory is two strips, whatever the weight's size.
  * Other specs go through lq_encoder, in two passes where it wants them; the error is
  * measured afterwards on a copy of the planes, if that is smaller than MEASURE_MAX, and
@@ -118,7 +118,7 @@ static lq_status emit_strip(run *r, const lq_rows *rows, uint64_t n, uint64_t at
 
     for (int p = 0; p < LQ_PLANES; p++) {
         uint64_t bytes = 0;
-        lq_status st = lq_plane_bytes(rows->spec, p, &shape, &bytes);
+        lq_status st = rows->plane[p] ? lq_plane_bytes(rows->spec, p, &shape, &bytes) : LQ_OK;
         if (!st && bytes)
             st = lqi_out_sink(&r->job->out, p, at[p], rows->plane[p], (size_t)bytes);
         if (st)
@@ -172,51 +172,64 @@ static lq_status run_alone(run *r)
 
 /* -------------------------------------------------------------------- recode */
 
-static int recodes(const run *r)
+/* One row's planes to the output, and their values against the source's. */
+static lq_status recode_row(run *r, const lqi_recode *how, const lq_rows *source, uint64_t row,
+                            const lq_rows *one)
 {
-    return !r->job->heads &&
-           lqi_recode_possible(&r->w->spec, &r->job->out.spec, &r->w->shape);
-}
+    lq_status st = LQ_OK;
 
-/* One row's blocks to the output, and their values against the source's. */
-static lq_status recode_row(run *r, const lq_rows *source, uint64_t row, uint8_t *blocks,
-                            uint64_t bytes, uint64_t at)
-{
-    lq_rows one = LQ_ROWS_INIT;
-    lq_status st;
-
-    lqi_recode_row(&r->job->out.spec, source, row, blocks);
-    one.spec = &r->job->out.spec;
-    one.plane[LQ_PLANE_CODES] = blocks;
-    one.rows = 1;
-    one.cols = source->cols;
+    if (!lqi_recode_row(how, source, row, one))
+        return fail(r, LQ_ERR_MISMATCH);        /* the source has changed since the plan */
     st = lq_decode_rows(r->plan->ctx, source, row, 1, LQ_F32, r->x, source->cols);
     if (!st)
-        st = lq_decode_rows(r->plan->ctx, &one, 0, 1, LQ_F32, r->y, source->cols);
+        st = lq_decode_rows(r->plan->ctx, one, 0, 1, LQ_F32, r->y, source->cols);
     if (st)
         return fail(r, st);
     measure(r, 1);
-    return lqi_out_sink(&r->job->out, LQ_PLANE_CODES, at, blocks, (size_t)bytes);
+    return LQ_OK;
+}
+
+/* Planes of experts, such as a global scale, go out with the first row. */
+static lq_status emit_row(run *r, const lq_rows *one, int first, uint64_t at[LQ_PLANES])
+{
+    lq_rows rows = *one;
+
+    if (!first)
+        rows.plane[LQ_PLANE_OFFSET] = NULL;
+    return emit_strip(r, &rows, 1, at);
+}
+
+static lq_status recode_expert(run *r, const lqi_recode *how, uint64_t outer, const lq_rows *one,
+                               uint64_t at[LQ_PLANES])
+{
+    lq_rows rows = LQ_ROWS_INIT;
+    lq_status st = lq_tensor_rows(r->tensor, outer, &rows);
+
+    for (uint64_t row = 0; row < r->w->shape.rows && !st; row++) {
+        uint64_t from = r->job->heads ? source_row(r, row) : row;
+        st = recode_row(r, how, &rows, from, one);
+        if (!st)
+            st = emit_row(r, one, row == 0, at);
+    }
+    return st ? st : report(r, outer, r->w->shape.rows);
 }
 
 static lq_status run_recode(run *r)
 {
     lq_shape shape = { 1, 1, r->w->shape.cols };
-    uint64_t bytes = 0, at = 0;
-    uint8_t *blocks = NULL;
-    lq_status st = lq_plane_bytes(&r->job->out.spec, LQ_PLANE_CODES, &shape, &bytes);
+    uint64_t at[LQ_PLANES] = { 0 };
+    lq_rows one = LQ_ROWS_INIT;
+    lq_tensor *scratch = NULL;
+    lqi_recode how;
+    lq_status st = lq_tensor_create(r->plan->ctx, &r->job->out.spec, &shape, &scratch,
+                                    r->plan->error);
 
-    if (!st && !(blocks = lqi_alloc(lqi_ctx_allocator(r->plan->ctx), bytes + 1)))
-        st = fail(r, LQ_ERR_NOMEM);
-    for (uint64_t o = 0; o < r->w->shape.outer && !st; o++) {
-        lq_rows rows = LQ_ROWS_INIT;
-        st = lq_tensor_rows(r->tensor, o, &rows);
-        for (uint64_t row = 0; row < r->w->shape.rows && !st; row++, at += bytes)
-            st = recode_row(r, &rows, row, blocks, bytes, at);
-        if (!st)
-            st = report(r, o, r->w->shape.rows);
-    }
-    lqi_free(lqi_ctx_allocator(r->plan->ctx), blocks);
+    lqi_recode_open(&how, &r->w->spec, &r->job->out.spec, shape.cols);
+    if (!st)
+        st = lq_tensor_rows(scratch, 0, &one);
+    for (uint64_t o = 0; o < r->w->shape.outer && !st; o++)
+        st = recode_expert(r, &how, o, &one, at);
+    lq_tensor_destroy(scratch);
     return st;
 }
 
@@ -328,7 +341,7 @@ static lq_status prepare(run *r)
     r->y = lqi_alloc(a, bytes + 1);
     if (!r->x || !r->y)
         return fail(r, LQ_ERR_NOMEM);
-    if (!lqi_rows_alone(&r->w->spec))
+    if (r->job->recode || !lqi_rows_alone(&r->w->spec))
         st = lq_checkpoint_load(r->plan->cp, r->job->weight, &r->tensor, r->plan->error);
     return st;
 }
@@ -337,7 +350,7 @@ static lq_status encode(run *r)
 {
     lqi_out *out = &r->job->out;
     uint64_t bytes = 0;
-    int alone = rows_alone(&out->spec), all;
+    int alone = r->job->recode || rows_alone(&out->spec), all;
     lq_status st = prepare(r);
 
     lq_spec_bytes(&out->spec, &out->shape, &bytes);
@@ -345,7 +358,7 @@ static lq_status encode(run *r)
     if (!st)
         st = lqi_out_hold(out, all);
     if (!st)
-        st = recodes(r) ? run_recode(r) : alone ? run_alone(r) : run_encoder(r);
+        st = r->job->recode ? run_recode(r) : alone ? run_alone(r) : run_encoder(r);
     if (!st && all)
         st = measure_held(r);
     else if (!alone)

@@ -32,7 +32,13 @@ static int is_tied(const lq_checkpoint *cp)
     return 1;
 }
 
-static lq_status check_choice(lqi_plan *plan, const lq_weight *w, lq_choice *choice)
+static const char *reason_or(const lq_choice *choice, const char *text)
+{
+    return *choice->reason ? choice->reason : text;
+}
+
+static lq_status check_choice(lqi_plan *plan, const lq_weight *w, lq_choice *choice,
+                              lqi_job *job)
 {
     lqi_where where = { plan->in, w->name, LQ_NO_OFFSET };
     char text[LQ_SPEC_TEXT] = "";
@@ -51,15 +57,17 @@ static lq_status check_choice(lqi_plan *plan, const lq_weight *w, lq_choice *cho
         return st;
     if (lq_spec_equal(w->spec, &choice->spec)) {
         choice->action = LQ_KEEP;
-        choice->reason = *choice->reason ? choice->reason : "already in this format";
+        choice->reason = reason_or(choice, "already in this format");
         return LQ_OK;
     }
-    if (lqi_recode_possible(w->spec, &choice->spec, &w->shape)) {
-        choice->reason = *choice->reason ? choice->reason : "the same codes";
+    if (lqi_spec_plain(w->spec) || lqi_spec_plain(&choice->spec))
         return LQ_OK;
-    }
-    if (!lqi_spec_plain(w->spec) && !plan->opts->allow_requantize &&
-        !lqi_spec_plain(&choice->spec)) {
+    st = lqi_recode_check(plan, job->weight, &choice->spec, &job->recode);
+    if (st)
+        return st;
+    choice->reason = reason_or(choice, job->recode ? "the same codes"
+                                                   : "decoded and encoded again");
+    if (!job->recode && !plan->opts->allow_requantize) {
         lq_spec_print(w->spec, text, sizeof text);
         return lqi_fail(plan->error, LQ_ERR_ARG, &where, "already quantized (%s); encoding "
                         "it again adds errors and must be allowed", text);
@@ -67,16 +75,19 @@ static lq_status check_choice(lqi_plan *plan, const lq_weight *w, lq_choice *cho
     return LQ_OK;
 }
 
-static lq_status choose(lqi_plan *plan, uint64_t index, const lq_weight *w,
-                        const lqi_choose *rule, lq_choice *choice, char *reason,
-                        size_t capacity)
+typedef struct words {      /* room for a reason */
+    char text[192];
+} words;
+
+static lq_status choose(lqi_plan *plan, const lq_weight *w, const lqi_choose *rule,
+                        lqi_job *job, lq_choice *choice, words *reason)
 {
     const lq_convert_opts *o = plan->opts;
     lq_status st = lqi_choose_weight(rule, w, choice);
 
     choice->tail = o->tail;
     if (plan->mix && choice->action == LQ_ENCODE && !lqi_spec_plain(&choice->spec))
-        st = lqi_mix_choose(plan, index, w, choice, reason, capacity);
+        st = lqi_mix_choose(plan, job->weight, w, choice, reason->text, sizeof reason->text);
     if (st)
         return st;
     if (o->dequantize && w->spec && !lqi_spec_plain(w->spec)) {
@@ -92,9 +103,9 @@ static lq_status choose(lqi_plan *plan, uint64_t index, const lq_weight *w,
         return lqi_fail(plan->error, st, NULL, "the choice for '%s' was refused", w->name);
     if (!choice->reason)
         choice->reason = "";
-    st = check_choice(plan, w, choice);
-    return st ? st : lqi_choose_tail(w, plan->container, o->tail_spec, choice, reason,
-                                     capacity, plan->error);
+    st = check_choice(plan, w, choice, job);
+    return st ? st : lqi_choose_tail(w, plan->container, o->tail_spec, choice, reason->text,
+                                     sizeof reason->text, plan->error);
 }
 
 /* --------------------------------------------------------------------- jobs */
@@ -168,7 +179,7 @@ static lq_status plan_weight(lqi_plan *plan, uint64_t index, const lqi_choose *r
                              lqi_job *job)
 {
     const lqi_weight *w = &plan->cp->weights[index];
-    char reason[192];
+    words reason;
     lq_choice choice = { .struct_size = sizeof choice, .reason = "" };
     lq_weight description;
     lq_status st;
@@ -182,7 +193,7 @@ static lq_status plan_weight(lqi_plan *plan, uint64_t index, const lqi_choose *r
     fill_out(plan, w, job);
     st = name_job(plan, w, job);
     if (!st)
-        st = choose(plan, index, &description, rule, &choice, reason, sizeof reason);
+        st = choose(plan, &description, rule, job, &choice, &reason);
     if (st)
         return st;
     job->action = choice.action;

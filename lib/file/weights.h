@@ -188,6 +188,7 @@ typedef struct lqi_job {
     uint64_t    weight;         /* index in the checkpoint, LQI_NONE: 'made' */
     const void *made;           /* F32 numbers that the source does not have */
     int32_t     action;
+    int         recode;         /* LQ_ENCODE by the same codes, recode.c */
     uint32_t    heads;          /* rows to interleave, hf_gguf.c; 0: none */
     char       *reason;         /* in the plan's arena */
     uint64_t    raw;            /* spec-less: its raw tensor */
@@ -227,10 +228,23 @@ lq_status lqi_mix_choose(lqi_plan *plan, uint64_t weight, const lq_weight *descr
 lq_status lqi_mix_missing(const lqi_plan *plan);
 uint32_t  lqi_mix_file_type(const lqi_plan *plan);
 
-/* recode.c: 1 if the codes of one spec are those of the other. */
-int lqi_recode_possible(const lq_spec *from, const lq_spec *to, const lq_shape *shape);
-/* Row of 'rows' to blocks of 'to'. */
-void lqi_recode_row(const lq_spec *to, const lq_rows *rows, uint64_t row, uint8_t *blocks);
+/* recode.c: a change of format that keeps the codes. */
+typedef struct lqi_recode {
+    const struct pair *pair;
+    const lq_spec     *from, *to;
+    const lqi_format  *other;       /* of the side with blocks; of both where both are planes */
+    uint64_t           cols;
+    int                way;
+} lqi_recode;
+
+/* 1 if the two specs, which must outlive 'r', have the same codes. */
+int lqi_recode_open(lqi_recode *r, const lq_spec *from, const lq_spec *to, uint64_t cols);
+/* 1 if the numbers of a weight decide whether the other format can say them. */
+int lqi_recode_depends(const lqi_recode *r);
+/* Row 'row' of 'from' to the single row of 'to'; 0: the other format cannot say it. */
+int lqi_recode_row(const lqi_recode *r, const lq_rows *from, uint64_t row, const lq_rows *to);
+/* Whether a weight can be recoded, whatever that depends on. */
+lq_status lqi_recode_check(const lqi_plan *plan, uint64_t index, const lq_spec *to, int *same);
 
 /* Encode or copy one planned weight. */
 lq_status lqi_job_run(lqi_plan *plan, lqi_job *job, uint64_t *done, double sums[2]);

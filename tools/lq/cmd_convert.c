@@ -73,6 +73,7 @@ int cmd_convert(tool *t, const args *a)
     c.opts.dialect = dialect;
     c.opts.choose = dialect ? keep : change;
     c.opts.allow_requantize = 1;
+    c.losses = 1;
     if (!code && dialect && c.opts.container == LQ_CONTAINER_GGUF)
         code = fail_status(t, LQ_ERR_UNSUPPORTED, "a .gguf file has no dialects: --to SPEC");
     if (!code)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/lq/convert.h - what quantize and dequantize share
+ * tools/lq/convert.h - what quantize, convert and dequantize share
  */
 #ifndef LQ_TOOL_CONVERT_H
 #define LQ_TOOL_CONVERT_H
@@ -26,6 +26,7 @@ typedef struct conversion {
     lq_imatrix     *imatrix;
     progress        progress;
     int             quiet, verbose;
+    int             losses;     /* say of each quantized weight whether it lost anything */
     /* the report */
     doc             j;
     fate           *fates;

@@ -15,6 +15,22 @@ static double relative_rmse(double sum_sq, double sum_err_sq)
     return sum_sq > 0 ? sqrt(sum_err_sq / sum_sq) : sum_err_sq > 0 ? INFINITY : 0;
 }
 
+static int is_float(const char *spec)
+{
+    return !*spec || !strcmp(spec, "f32") || !strcmp(spec, "f16") || !strcmp(spec, "bf16");
+}
+
+/* 'lq convert': 1 nothing was lost, 0 something was, -1 not a quantized weight, or not yet
+ * known. */
+static int lossless(const conversion *c, const lq_convert_report *r, int kept)
+{
+    if (!c->losses || is_float(r->from))
+        return -1;
+    if (kept)
+        return 1;
+    return c->opts.dry_run ? -1 : r->sum_err_sq == 0;
+}
+
 void report_head(conversion *c)
 {
     char spec[LQ_SPEC_TEXT] = "";
@@ -52,6 +68,8 @@ static void json_weight(conversion *c, const lq_convert_report *r, int kept)
         doc_null(j, "relative_rmse");
     else
         doc_number(j, "relative_rmse", relative_rmse(r->sum_sq, r->sum_err_sq));
+    if (lossless(c, r, kept) >= 0)
+        doc_bool(j, "lossless", lossless(c, r, kept));
     doc_string(j, "xxh3", r->xxh3[0] ? r->xxh3 : NULL);
     doc_close(j);
 }
@@ -59,9 +77,11 @@ static void json_weight(conversion *c, const lq_convert_report *r, int kept)
 static void print_weight(conversion *c, const lq_convert_report *r, int kept)
 {
     tool *t = c->t;
+    int loss = lossless(c, r, kept);
 
     progress_clear(&c->progress);
-    out_printf(t, "%-8s ", kept ? "kept" : "encoded");
+    out_printf(t, "%-8s ", loss == 1 ? "lossless" : loss == 0 ? "recoded"
+                           : kept ? "kept" : "encoded");
     text_cell(&t->out, r->name, 44);
     out_printf(t, " %s", r->from);
     if (!kept)
@@ -97,10 +117,12 @@ static void add_fate(conversion *c, const lq_convert_report *r)
     snprintf(f->to, sizeof f->to, "%s", r->to);
 }
 
-/* Told one by one: what became another format than was asked for. */
+/* Told one by one: what became another format than was asked for, and what may have lost
+ * something. */
 static int told_alone(const conversion *c, const lq_convert_report *r, int kept)
 {
-    return c->verbose || (!kept && *r->reason && r->shape.rows > 1);
+    return c->verbose || lossless(c, r, kept) >= 0 ||
+           (!kept && *r->reason && r->shape.rows > 1);
 }
 
 void report_weight(void *user, const lq_convert_report *r)

@@ -144,10 +144,14 @@ const command commands[] = {
       NULL, quantize_options, cmd_quantize },
     { "convert", "IN OUT --to DIALECT|SPEC", 2, 2, "write a quantized model in another form",
       "With a dialect every weight keeps its codes and scales and is only packed as others "
-      "expect it; what the dialect cannot say is refused. With a SPEC quantized weights "
-      "change their format: by the same codes where both have them (int4:g32:f16 and q4_0, "
-      "int4:g32:zp:f16 and q4_1, mxfp4 and mxfp4_gguf), else decoded and encoded again. What "
-      "happened to a weight is listed, with the error that was added (--verbose: all).",
+      "expect it; what the dialect cannot say is refused. The dialects: bitsandbytes, awq, "
+      "modelopt, fp8, compressed-tensors, gptq (as gptq_v2), gptq_v1, gptq_v2, gptq_p, lq.\n"
+      "With a SPEC quantized weights change their format: by the same codes where both have "
+      "them, else decoded and encoded again. The same codes have q4_0 and int4:g32:f16, q5_0 "
+      "and int5:g32:f16, q8_0 and int8:g32:f16, with or without :zp; mxfp4_gguf and mxfp4; "
+      "where the numbers of a weight allow, q4_1 and int4:g32:zp:f16, q5_1 and "
+      "int5:g32:zp:f16, nvfp4_gguf and nvfp4, and integers with and without :zp.\n"
+      "Each quantized weight is listed as lossless or recoded, with the error that was added.",
       NULL, convert_options, cmd_convert },
     { "dequantize", "IN OUT", 2, 2, "decode a model to floating point",
       "Every quantized weight of IN becomes plain numbers in OUT, whose extension chooses "
