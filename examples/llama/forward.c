@@ -97,6 +97,7 @@ static void multiply(const model *m, const linear *w, uint32_t n, const float *x
     a.ldy = w->rows;
     a.bias = w->bias;
     a.accumulate = accumulate;
+    a.mode = m->mode;
     check(lq_matmul(m->ctx, w->ready, &a), NULL, "matmul");
 }
 

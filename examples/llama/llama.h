@@ -79,6 +79,7 @@ typedef struct model {
     float         *rope_factors; /* divide the frequencies; or NULL */
     linear         output;       /* shares the embedding's tensor when tied */
     uint32_t       vocab;
+    int32_t        mode;         /* LQ_MODE_... of products */
 } model;
 
 model *model_open(lq_ctx *ctx, const char *path, const char *config_path);

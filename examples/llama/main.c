@@ -30,12 +30,14 @@ static const char help[] =
     "  -r, --reference OTHER  also print KL(OTHER || MODEL) and flips\n"
     "      --json             the figures of --eval as one JSON object\n"
     "      --config FILE      config.json of a safetensors file that has none beside it\n"
+    "  -m, --mode MODE        products: fast (generate), f32 (eval), bf16\n"
     "  -T, --threads N        (1)\n"
     "      --level NAME       CPU level (the best)\n"
     "  -h, --help\n";
 
 typedef struct options {
-    const char  *model, *config, *prompt, *ids, *tokenizer, *reference, *level, *write;
+    const char  *model, *config, *prompt, *ids, *tokenizer, *reference, *level, *write,
+                *mode;
     uint32_t     count, sequences, threads;
     sampler      s;
     eval_options eval;
@@ -53,7 +55,7 @@ static const struct option long_options[] = {
     { "window", 1, NULL, 'w' },         { "reference", 1, NULL, 'r' },
     { "json", 0, NULL, OPT_JSON },      { "config", 1, NULL, OPT_CONFIG },
     { "threads", 1, NULL, 'T' },        { "level", 1, NULL, OPT_LEVEL },
-    { "help", 0, NULL, 'h' },
+    { "mode", 1, NULL, 'm' },           { "help", 0, NULL, 'h' },
     { NULL, 0, NULL, 0 }
 };
 
@@ -96,6 +98,7 @@ static void set_option(options *o, int option)
     case OPT_CONFIG: o->config = optarg; break;
     case 'T': o->threads = integer(optarg); break;
     case OPT_LEVEL: o->level = optarg; break;
+    case 'm': o->mode = optarg; break;
     case 'h': fputs(help, stdout); exit(0);
     default: fputs("llama: --help lists the options\n", stderr); exit(2);
     }
@@ -106,7 +109,7 @@ static options read_options(int argc, char **argv)
     options o = { .count = 256, .sequences = 16, .threads = 1, .s = { 0.0f, 1.0f, 1 } };
     int option;
 
-    while ((option = getopt_long(argc, argv, "p:n:t:s:e:w:r:T:h", long_options, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, "p:n:t:s:e:w:r:T:m:h", long_options, NULL)) != -1)
         set_option(&o, option);
     if (optind >= argc || argc - optind > 1) {
         fputs(help, stderr);
@@ -243,6 +246,20 @@ static lq_ctx *open_context(const options *o)
     return ctx;
 }
 
+/* Text is generated with fast products; what is measured or kept, with exact ones. */
+static int32_t products(const options *o)
+{
+    if (!o->mode)
+        return o->eval.tokens || o->write ? LQ_MODE_F32 : LQ_MODE_FAST;
+    if (strcmp(o->mode, "fast") == 0)
+        return LQ_MODE_FAST;
+    if (strcmp(o->mode, "bf16") == 0)
+        return LQ_MODE_BF16;
+    if (strcmp(o->mode, "f32") != 0)
+        fail("--mode: '%s' is none of fast, bf16, f32", o->mode);
+    return LQ_MODE_F32;
+}
+
 int main(int argc, char **argv)
 {
     options o = read_options(argc, argv);
@@ -250,9 +267,12 @@ int main(int argc, char **argv)
     model *m = model_open(ctx, o.model, o.config), *reference = NULL;
     tokenizer *t = NULL;
 
+    m->mode = products(&o);
     if (o.eval.tokens) {
-        if (o.reference)
+        if (o.reference) {
             reference = model_open(ctx, o.reference, o.config);
+            reference->mode = LQ_MODE_F32;
+        }
         evaluate(m, reference, &o.eval);
     } else if (o.write) {
         write_samples(&o, m);

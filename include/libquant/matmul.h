@@ -61,7 +61,8 @@ LQ_API lq_status lq_prepared_bytes(const lq_ctx *ctx, const lq_spec *spec,
  * products.  The spec and planes of 'rows' are borrowed and must stay valid and unchanged
  * until lq_prepared_destroy(); fast products do not read them, so pages of a mapped file may
  * be dropped.  A weight with scales that are not finite is multiplied in F32.
- * LQ_ERR_ARG, LQ_ERR_SHAPE, LQ_ERR_BUFFER, LQ_ERR_ALIGN (memory: 64 bytes), LQ_ERR_NOMEM.
+ * LQ_ERR_ARG, LQ_ERR_SHAPE, LQ_ERR_BUFFER, LQ_ERR_ALIGN (memory: 4 bytes; 64 are
+ * faster), LQ_ERR_NOMEM.
  */
 LQ_API lq_status lq_prepare(const lq_ctx *ctx, const lq_rows *rows,
                             const lq_prepare_opts *opts, lq_prepared **prepared,
@@ -131,7 +132,7 @@ LQ_API uint64_t lq_matmul_work_bytes(const lq_prepared *w, uint64_t n);
  * Multiply rows [row0, row1) on the calling thread only.  Stateless: calls on disjoint
  * row ranges may run at the same time on the same 'w', which is how an engine brings
  * its own threads.  Each call converts the activations for itself unless args->acts has them.
- * Allocates nothing.  LQ_ERR_BUFFER: work too small.  LQ_ERR_ALIGN: work wants 64 bytes.
+ * Allocates nothing.  LQ_ERR_BUFFER: work too small.
  */
 LQ_API lq_status lq_matmul_slice(const lq_prepared *w, const lq_matmul_args *args);
 

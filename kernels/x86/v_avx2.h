@@ -486,7 +486,10 @@ typedef __m256i v_bytes;
 V_INLINE v_bytes v_bytes_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 V_INLINE void v_bytes_store(void *p, v_bytes v) { _mm256_storeu_si256((__m256i *)p, v); }
 V_INLINE v_bytes v_bytes_set(uint8_t b) { return _mm256_set1_epi8((char)b); }
-V_INLINE v_bytes v_bytes_repeat(v_u32 low) { return (v_bytes)(low * v_set1u(0x01010101)); }
+V_INLINE v_bytes v_bytes_repeat(v_u32 low)   /* the low byte of each lane */
+{
+    return (v_bytes)((low & v_set1u(255)) * v_set1u(0x01010101));
+}
 V_INLINE v_bytes v_bytes_and(v_bytes a, v_bytes b) { return _mm256_and_si256(a, b); }
 V_INLINE v_bytes v_bytes_add(v_bytes a, v_bytes b) { return _mm256_add_epi8(a, b); }
 V_INLINE v_bytes v_bytes_sub(v_bytes a, v_bytes b) { return _mm256_sub_epi8(a, b); }

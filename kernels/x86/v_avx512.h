@@ -430,7 +430,10 @@ typedef __m512i v_bytes;
 V_INLINE v_bytes v_bytes_load(const void *p) { return _mm512_loadu_si512(p); }
 V_INLINE void v_bytes_store(void *p, v_bytes v) { _mm512_storeu_si512(p, v); }
 V_INLINE v_bytes v_bytes_set(uint8_t b) { return _mm512_set1_epi8((char)b); }
-V_INLINE v_bytes v_bytes_repeat(v_u32 low) { return (v_bytes)(low * v_set1u(0x01010101)); }
+V_INLINE v_bytes v_bytes_repeat(v_u32 low)   /* the low byte of each lane */
+{
+    return (v_bytes)((low & v_set1u(255)) * v_set1u(0x01010101));
+}
 V_INLINE v_bytes v_bytes_and(v_bytes a, v_bytes b) { return _mm512_and_si512(a, b); }
 V_INLINE v_bytes v_bytes_add(v_bytes a, v_bytes b) { return _mm512_add_epi8(a, b); }
 V_INLINE v_bytes v_bytes_sub(v_bytes a, v_bytes b) { return _mm512_sub_epi8(a, b); }

@@ -83,7 +83,7 @@ static lq_status make_panels(const lq_ctx *ctx, lq_prepared *p, const lq_prepare
         return status;
     if (memory && o->memory_bytes < bytes)
         return LQ_ERR_BUFFER;
-    if ((uintptr_t)memory % LQI_ALIGN)
+    if ((uintptr_t)memory % sizeof *p->weight.order)
         return LQ_ERR_ALIGN;
     if (!memory)
         memory = p->owned = lqi_alloc(&ctx->allocator, bytes);
@@ -437,7 +437,16 @@ uint64_t lq_matmul_work_bytes(const lq_prepared *w, uint64_t n)
             return 0;
         panels = lqi_div_up(acts, LQI_ALIGN) * LQI_ALIGN + lqi_panels_work(&a);
     }
-    return f32 > panels ? f32 : panels;
+    panels = f32 > panels ? f32 : panels;
+    return panels ? panels + LQI_ALIGN : 0;
+}
+
+/* The caller's work memory, moved up to where the work may begin. */
+static uint8_t *aligned_work(const lq_matmul_args *a, uint64_t bytes)
+{
+    uint64_t skip = (LQI_ALIGN - (uintptr_t)a->work % LQI_ALIGN) % LQI_ALIGN;
+
+    return a->work && a->work_bytes >= bytes + LQI_ALIGN ? (uint8_t *)a->work + skip : NULL;
 }
 
 lq_status lq_matmul_slice(const lq_prepared *w, const lq_matmul_args *args)
@@ -445,6 +454,7 @@ lq_status lq_matmul_slice(const lq_prepared *w, const lq_matmul_args *args)
     lqi_product p;
     lqi_acts acts;
     uint64_t acts_size;
+    uint8_t *work;
     lq_status status;
 
     if (!w)
@@ -455,12 +465,11 @@ lq_status lq_matmul_slice(const lq_prepared *w, const lq_matmul_args *args)
     status = measure(&p, &acts, &acts_size);
     if (status)
         return status;
-    if (!p.a.work || p.a.work_bytes < acts_size + p.work_bytes)
+    work = aligned_work(&p.a, acts_size + p.work_bytes);
+    if (!work)
         return LQ_ERR_BUFFER;
-    if ((uintptr_t)p.a.work % LQI_ALIGN)
-        return LQ_ERR_ALIGN;
-    p.work = (uint8_t *)p.a.work + acts_size;
-    convert_acts(&p, &acts, p.a.work, 0);
+    p.work = work + acts_size;
+    convert_acts(&p, &acts, work, 0);
     task(&p, 0);
     return LQ_OK;
 }

@@ -40,6 +40,10 @@ class lq_tensor(Structure):
     pass
 
 
+class lq_acts(Structure):
+    pass
+
+
 class lq_prepared(Structure):
     pass
 
@@ -60,7 +64,7 @@ class lq_imatrix(Structure):
     pass
 
 
-HANDLES = (lq_ctx, lq_codebook, lq_scales, lq_encoder, lq_tensor, lq_prepared, lq_file,
+HANDLES = (lq_ctx, lq_codebook, lq_scales, lq_encoder, lq_tensor, lq_prepared, lq_acts, lq_file,
            lq_writer, lq_checkpoint, lq_imatrix)
 
 # ------------------------------------------------------------------------ callbacks
@@ -161,8 +165,8 @@ class lq_matmul_args(Structure):
     _fields_ = [("struct_size", c_size_t), ("n", c_uint64), ("row0", c_uint64),
                 ("row1", c_uint64), ("x", c_void_p), ("x_type", c_int32),
                 ("y_type", c_int32), ("ldx", c_uint64), ("ldy", c_uint64), ("y", c_void_p),
-                ("bias", POINTER(c_float)), ("accumulate", c_int32), ("reserved", c_int32),
-                ("work", c_void_p), ("work_bytes", c_uint64)]
+                ("bias", POINTER(c_float)), ("accumulate", c_int32), ("mode", c_int32),
+                ("work", c_void_p), ("work_bytes", c_uint64), ("acts", c_void_p)]
 
 
 class lq_file_opts(Structure):
@@ -237,8 +241,8 @@ _err, _ctx, _spec, _shape, _rows = (_P(lq_error), _P(lq_ctx), _P(lq_spec), _P(lq
                                     _P(lq_rows))
 _codebook, _scales, _encoder, _tensor = (_P(lq_codebook), _P(lq_scales), _P(lq_encoder),
                                          _P(lq_tensor))
-_prepared, _file, _writer, _checkpoint, _imatrix = (
-    _P(lq_prepared), _P(lq_file), _P(lq_writer), _P(lq_checkpoint), _P(lq_imatrix))
+_prepared, _acts, _file, _writer, _checkpoint, _imatrix = (
+    _P(lq_prepared), _P(lq_acts), _P(lq_file), _P(lq_writer), _P(lq_checkpoint), _P(lq_imatrix))
 
 # name: (result, argument types)
 FUNCTIONS = {
@@ -343,6 +347,10 @@ FUNCTIONS = {
     "lq_prepared_bytes": (_status, [_ctx, _spec, _u64, _u64, _P(_u64)]),
     "lq_prepare": (_status, [_ctx, _rows, _P(lq_prepare_opts), _P(_prepared), _err]),
     "lq_prepared_destroy": (None, [_prepared]),
+    "lq_acts_create": (_status, [_ctx, _prepared, _u64, _P(_acts), _err]),
+    "lq_acts_fill": (_status, [_acts, _u64, c_int32, c_void_p, _u64]),
+    "lq_acts_fit": (c_int32, [_acts, _prepared]),
+    "lq_acts_destroy": (None, [_acts]),
     "lq_matmul_args_init": (None, [_P(lq_matmul_args)]),
     "lq_matmul": (_status, [_ctx, _prepared, _P(lq_matmul_args)]),
     "lq_matmul_rows": (_status, [_ctx, _rows, _P(lq_matmul_args)]),

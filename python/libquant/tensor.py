@@ -10,6 +10,7 @@ from .core import (Context, Handle, Spec, as_spec, default_context, float_array,
 from .errors import check, lib, new_error
 
 PLANES = ("codes", "scales", "zeros", "scale2", "offset", "gidx")
+MODE = {"default": 0, "fast": 1, "bf16": 2, "f32": 3}
 NONFINITE = {"error": 0, "clamp": 1, "zero": 2, "propagate": 3}
 
 
@@ -327,6 +328,28 @@ class Prepared(Handle):
                        row0=row0, row1=row1, work=work, **options)
 
 
+class Acts(Handle):
+    """Activations converted once, for fast products with several Prepared weights."""
+    _destroy = "lq_acts_destroy"
+
+    def __init__(self, prepared, n_max):
+        context = prepared._keep[0]
+        pointer, error = out(native.lq_acts), new_error()
+        check(lib.lq_acts_create(context.ptr, prepared.ptr, size(n_max, "n_max"),
+                                 byref(pointer), byref(error)), error)
+        super().__init__(pointer, context)
+        self.cols, self.n_max, self.n = prepared.cols, n_max, 0
+
+    def fill(self, x, n, dtype=F32, ld=None):
+        source, ld = _matrix(x, dtype, size(n, "n"), self.cols, ld, "x")
+        check(lib.lq_acts_fill(self.ptr, n, dtype, source.ptr, ld))
+        self.n = n
+        return self
+
+    def fit(self, prepared):
+        return bool(lib.lq_acts_fit(self.ptr, prepared.ptr))
+
+
 def matmul_rows(rows, x, n, context=None, **options):
     """y = x W^T straight from Rows, or from a Tensor with one outer."""
     rows = rows.rows() if isinstance(rows, Tensor) else rows
@@ -339,24 +362,34 @@ def matmul_rows(rows, x, n, context=None, **options):
 
 
 def product(w, x, n, call, y=None, x_type=F32, y_type=F32, ldx=None, ldy=None, bias=None,
-            accumulate=False, row0=0, row1=0, work=None):
-    """Fill lq_matmul_args from checked buffers, call, and return y (n x rows)."""
+            accumulate=False, row0=0, row1=0, work=None, mode="default"):
+    """Fill lq_matmul_args from checked buffers, call, and return y (n x rows).
+
+    'x': numbers, or Acts that hold n vectors.  'mode': "fast", "bf16" or "f32".
+    """
+    if mode not in MODE:
+        raise ValueError(f"mode: '{mode}' is none of {sorted(MODE)}")
     n, row0, row1 = size(n, "n"), size(row0, "row0"), size(row1, "row1")
     last = row1 or w.rows
     if not row0 <= last <= w.rows:
         raise ValueError(f"rows {row0}..{last} of {w.rows}")
     args = native.lq_matmul_args()
     lib.lq_matmul_args_init(byref(args))
-    source, args.ldx = _matrix(x, x_type, n, w.cols, ldx, "x")
+    keep = []
+    if isinstance(x, Acts):
+        args.acts = ctypes.cast(x.ptr, ctypes.c_void_p)
+    else:
+        source, args.ldx = _matrix(x, x_type, n, w.cols, ldx, "x")
+        args.x = source.ptr.value
+        keep.append(source)
     if y is None:
         if accumulate:
             raise ValueError("accumulate: needs y")
         y = buffers.new(n * (last - row0), _float_type(y_type))
     target, args.ldy = _matrix(y, y_type, n, last - row0, ldy, "y", writable=True)
     args.n, args.row0, args.row1 = n, row0, row1
-    args.x, args.y = source.ptr.value, target.ptr.value
+    args.y, args.mode = target.ptr.value, MODE[mode]
     args.x_type, args.y_type, args.accumulate = x_type, y_type, bool(accumulate)
-    keep = []
     if bias is not None:
         keep.append(float_array(bias, "bias", w.rows))
         args.bias = keep[-1].floats()

@@ -239,12 +239,22 @@ class Products(unittest.TestCase):
 
     def test_matmul(self):
         with lq.Prepared(self.w) as w:
-            y = w.matmul(self.x, self.n)
+            y = w.matmul(self.x, self.n, mode="f32")
             self.assertNear(y, self.exact)
             self.assertEqual(lq.matmul_rows(self.w, self.x, self.n), y)
             bias = array("f", range(self.rows))
-            twice = w.matmul(self.x, self.n, y=array("f", y), accumulate=True, bias=bias)
+            twice = w.matmul(self.x, self.n, y=array("f", y), accumulate=True, bias=bias,
+                             mode="f32")
             self.assertNear(twice, [2 * v + i % self.rows for i, v in enumerate(self.exact)])
+
+    def test_fast(self):
+        with lq.Prepared(self.w) as w:
+            y = w.matmul(self.x, self.n)
+            self.assertLess(relative_rmse(self.exact, y), 0.02)
+            self.assertEqual(w.matmul(self.x, self.n, mode="fast"), y)
+            with lq.Acts(w, self.n) as acts:
+                self.assertTrue(acts.fit(w))
+                self.assertEqual(w.matmul(acts.fill(self.x, self.n), self.n), y)
 
     def test_slice(self):
         w = lq.Prepared(self.w)
@@ -255,8 +265,8 @@ class Products(unittest.TestCase):
 
     def test_memory(self):
         need = lq.prepared_bytes("nf4:b64", self.rows, self.cols)
-        w = lq.Prepared(self.w, memory=bytearray(need + 64))
-        self.assertNear(w.matmul(self.x, self.n), self.exact)
+        w = lq.Prepared(self.w, memory=bytearray(need))
+        self.assertNear(w.matmul(self.x, self.n, mode="f32"), self.exact)
 
 
 class Layout(unittest.TestCase):

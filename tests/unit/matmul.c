@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/unit/matmul.c - products against float64, and the promises about their bits
+ * tests/unit/matmul.c - products in f32 against float64, and the promises about their bits
  */
 #include <math.h>
 
@@ -21,6 +21,7 @@ static lq_matmul_args args_for(uint64_t n, uint64_t cols, float *to)
     a.ldx = cols + 3;
     a.y = to;
     a.ldy = 64;
+    a.mode = LQ_MODE_F32;
     return a;
 }
 
