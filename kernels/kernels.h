@@ -376,11 +376,52 @@ typedef struct lqi_tile_f32 {
 
 #define LQI_TILE_MAX 16   /* mr and nr of any level */
 
+/* ---------------------------------------------------------- plain products */
+
+/*
+ * sums[i * ld + j] = chain, or += chain with 'add', for i < mr, j < nr: chain is fused
+ * multiply-adds of a[l * mr + i] * b[l * nr + j] to 0 for ascending l in [0, k).  Sums
+ * from 'rows' or 'cols' on may be written or not.
+ */
+typedef struct lqi_gemm_tile {
+    const float *a, *b;
+    size_t       k, rows, cols;
+    int          add;
+    float       *sums;
+    size_t       ld;
+} lqi_gemm_tile;
+
+/*
+ * n lines of k numbers to panels of 'width' (mr or nr) lines: number c of line i becomes
+ * panels[i / width * stride + c * width + i % width].  It is
+ *
+ *     copy:       x[c * ldx + i]
+ *     transpose:  x[i * ldx + c]
+ *
+ * Up to LQI_LANES_MAX numbers may be written past a panel; missing lines of the last one
+ * become anything.
+ */
+typedef struct lqi_gemm_pack {
+    const float *x;
+    size_t       ldx, n, k, width, stride;
+    float       *panels;
+} lqi_gemm_pack;
+
+#define LQI_GEMM_TILE_MAX 512   /* mr * nr of any level */
+
+typedef struct lqi_gemm {
+    void   (*tile)(const lqi_gemm_tile *t);
+    void   (*copy)(const lqi_gemm_pack *p);
+    void   (*transpose)(const lqi_gemm_pack *p);
+    uint8_t mr, nr;
+} lqi_gemm;
+
 /* ------------------------------------------------------------------- table */
 
 typedef struct lqi_kernels {
     lq_level       level;
     lqi_tile_f32   tile_f32;
+    lqi_gemm       gemm;
     lqi_decode_fn *decode[LQI_DECODERS];
     lqi_encode_fn *encode[LQI_ENCODERS];
     lqi_round_fn  *round[LQI_ROUNDERS];

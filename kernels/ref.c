@@ -69,10 +69,43 @@ static void tile_f32(const float *w, size_t ldw, const float *x, size_t ldx, siz
     }
 }
 
+#define GEMM_R 4   /* mr and nr */
+
+static void gemm_tile(const lqi_gemm_tile *t)
+{
+    for (size_t i = 0; i < t->rows; i++) {
+        for (size_t j = 0; j < t->cols; j++) {
+            float *to = t->sums + i * t->ld + j, sum = 0;
+            for (size_t l = 0; l < t->k; l++)
+                sum = fmaf(t->a[l * GEMM_R + i], t->b[l * GEMM_R + j], sum);
+            *to = t->add ? *to + sum : sum;
+        }
+    }
+}
+
+static void gemm_pack(const lqi_gemm_pack *p, size_t line_step, size_t step)
+{
+    for (size_t i = 0; i < p->n; i++)
+        for (size_t c = 0; c < p->k; c++)
+            p->panels[i / p->width * p->stride + c * p->width + i % p->width] =
+                p->x[i * line_step + c * step];
+}
+
+static void gemm_copy(const lqi_gemm_pack *p)
+{
+    gemm_pack(p, 1, p->ldx);
+}
+
+static void gemm_transpose(const lqi_gemm_pack *p)
+{
+    gemm_pack(p, p->ldx, 1);
+}
+
 void lqi_kernels_init_ref(lqi_kernels *k)
 {
     k->panel = &lqi_panel_kernels_ref;
     k->tile_f32 = (lqi_tile_f32){ tile_f32, 2, 2 };
+    k->gemm = (lqi_gemm){ gemm_tile, gemm_copy, gemm_transpose, GEMM_R, GEMM_R };
     k->magnitude = magnitude;
     k->any_nonfinite = any_nonfinite;
     k->range = range;

@@ -21,6 +21,7 @@
 #include "libquant/tensor.h"    /* encode and decode */
 #include "libquant/layout.h"    /* foreign memory layouts */
 #include "libquant/matmul.h"    /* products */
+#include "libquant/gemm.h"      /* products of plain matrices */
 #include "libquant/file.h"      /* checkpoints */
 
 #endif

@@ -92,6 +92,7 @@ static void fill_rounders(lqi_kernels *k)
 static void fill_slots(lqi_kernels *k)
 {
     k->tile_f32 = (lqi_tile_f32){ tile_f32, TILE_MR, TILE_NR };
+    k->gemm = (lqi_gemm){ gemm_tile, gemm_copy, gemm_transpose, GEMM_MR, GEMM_NR };
     fill_decoders(k);
     fill_encoders(k);
     fill_rounders(k);

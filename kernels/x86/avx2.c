@@ -8,6 +8,8 @@
 
 #define TILE_MR 4
 #define TILE_NR 2
+#define GEMM_MR 4
+#define GEMM_NV 3
 
 #include "kernels/tmpl/convert.h"
 #include "kernels/tmpl/decode.h"
@@ -16,6 +18,7 @@
 #include "kernels/tmpl/encode_blocks.h"
 #include "kernels/tmpl/codes.h"
 #include "kernels/tmpl/encode_planar.h"
+#include "kernels/tmpl/gemm_tile.h"
 #include "kernels/tmpl/planar_formats.h"
 #include "kernels/tmpl/scan.h"
 #include "kernels/tmpl/search.h"

@@ -169,6 +169,15 @@ class lq_matmul_args(Structure):
                 ("work", c_void_p), ("work_bytes", c_uint64), ("acts", c_void_p)]
 
 
+class lq_gemm_args(Structure):
+    _fields_ = [("struct_size", c_size_t), ("m", c_uint64), ("n", c_uint64), ("k", c_uint64),
+                ("a", c_void_p), ("b", c_void_p), ("c", c_void_p), ("lda", c_uint64),
+                ("ldb", c_uint64), ("ldc", c_uint64), ("a_type", c_int32),
+                ("b_type", c_int32), ("c_type", c_int32), ("trans_a", c_int32),
+                ("trans_b", c_int32), ("accumulate", c_int32), ("lower", c_int32),
+                ("alpha", c_float)]
+
+
 class lq_file_opts(Structure):
     _fields_ = [("struct_size", c_size_t), ("strict", c_int32), ("map", c_int32),
                 ("max_header", c_uint64), ("max_tensors", c_uint64)]
@@ -356,6 +365,9 @@ FUNCTIONS = {
     "lq_matmul_rows": (_status, [_ctx, _rows, _P(lq_matmul_args)]),
     "lq_matmul_work_bytes": (_u64, [_prepared, _u64]),
     "lq_matmul_slice": (_status, [_prepared, _P(lq_matmul_args)]),
+    # gemm.h
+    "lq_gemm_args_init": (None, [_P(lq_gemm_args)]),
+    "lq_gemm": (_status, [_ctx, _P(lq_gemm_args)]),
     # file.h
     "lq_container_name": (_text, [c_int32]),
     "lq_file_opts_init": (None, [_P(lq_file_opts)]),

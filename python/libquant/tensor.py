@@ -398,3 +398,31 @@ def product(w, x, n, call, y=None, x_type=F32, y_type=F32, ldx=None, ldy=None, b
         args.work, args.work_bytes = keep[-1].ptr.value, keep[-1].nbytes
     check(call(args))
     return y
+
+
+def gemm(a, b, m, n, k, c=None, context=None, a_type=F32, b_type=F32, c_type=F32, lda=None,
+         ldb=None, ldc=None, trans_a=False, trans_b=False, accumulate=False, lower=False,
+         alpha=1.0):
+    """c = alpha op(a) op(b) (+ c): plain matrices, m x k and k x n; c is returned."""
+    m, n, k = size(m, "m"), size(n, "n"), size(k, "k")
+    args = native.lq_gemm_args()
+    lib.lq_gemm_args_init(byref(args))
+    shape = (k, m) if trans_a else (m, k)
+    left, args.lda = _matrix(a, a_type, shape[0], shape[1], lda, "a")
+    shape = (n, k) if trans_b else (k, n)
+    right, args.ldb = _matrix(b, b_type, shape[0], shape[1], ldb, "b")
+    if alpha == 0:
+        raise ValueError("alpha: 0 would mean 1")
+    if c is None:
+        if accumulate:
+            raise ValueError("accumulate: needs c")
+        c = buffers.new(m * n, _float_type(c_type))
+    target, args.ldc = _matrix(c, c_type, m, n, ldc, "c", writable=True)
+    args.m, args.n, args.k, args.alpha = m, n, k, alpha
+    args.a, args.b, args.c = left.ptr.value, right.ptr.value, target.ptr.value
+    args.a_type, args.b_type, args.c_type = a_type, b_type, c_type
+    args.trans_a, args.trans_b = bool(trans_a), bool(trans_b)
+    args.accumulate, args.lower = bool(accumulate), bool(lower)
+    context = context or default_context()
+    check(lib.lq_gemm(context.ptr, byref(args)))
+    return c

@@ -419,6 +419,71 @@ static void tiles(const lqi_kernels *k)
     }
 }
 
+/* ----------------------------------------------------------- plain products */
+
+/* What the tile promises, from panels of any width: all numbers, at every k. */
+static void gemm_tiles(const lqi_kernels *k)
+{
+    static float a[16 * 260], b[64 * 260], sums[16 * 70], before[16 * 70];
+    const lqi_gemm *g = &k->gemm;
+
+    assert_true(g->mr > 0 && g->mr <= 16 && g->nr > 0 && g->nr <= 64);
+    assert_true(g->mr * g->nr <= LQI_GEMM_TILE_MAX);
+    for (size_t n = 0; n <= 256; n += n < 20 ? 1 : 59) {
+        for (unsigned shape = 0; shape < 24; shape++) {
+            lqi_gemm_tile t = { a, b, n, 1 + shape % 6 * g->mr / 6, 1 + shape / 6 * g->nr / 4,
+                                shape & 1, sums, 69 };
+            for (size_t i = 0; i < COUNT(a); i++)
+                a[i] = shape % 5 ? test_normal(&seed) : any_float();
+            test_fill(b, COUNT(b), n + shape);
+            test_fill(sums, COUNT(sums), n);
+            memcpy(before, sums, sizeof sums);
+            g->tile(&t);
+            for (size_t i = 0; i < 16; i++) {
+                for (size_t j = 0; j < 69; j++) {
+                    float s = 0;
+                    for (size_t l = 0; i < g->mr && j < g->nr && l < n; l++)
+                        s = fmaf(a[l * g->mr + i], b[l * g->nr + j], s);
+                    s = t.add ? before[i * 69 + j] + s : s;
+                    if (i < t.rows && j < t.cols)
+                        same(&s, &sums[i * 69 + j], 1, 1);
+                    else if (i >= g->mr || j >= g->nr)
+                        same(&before[i * 69 + j], &sums[i * 69 + j], 1, 1);
+                }
+            }
+        }
+    }
+}
+
+/* Both ways of packing, for both widths; canaries behind the last panel. */
+static void gemm_packs(const lqi_kernels *k)
+{
+    static float x[130 * 130], panels[140 * 180];
+
+    for (size_t i = 0; i < COUNT(x); i++)
+        x[i] = any_float();
+    for (unsigned round = 0; round < 400; round++) {
+        lqi_gemm_pack p = { x, 130, 1 + test_next(&seed) % 130, 1 + test_next(&seed) % 70,
+                            round & 1 ? k->gemm.mr : k->gemm.nr, 0, panels };
+        int across = round >> 1 & 1;   /* copy */
+        if (across)
+            p.x = x + 130 - p.n;       /* up to the last number that may be read */
+        else
+            p.x = x + 130 - p.k;
+        p.stride = p.k * p.width + LQI_LANES_MAX;
+        size_t end = ((p.n - 1) / p.width + 1) * p.stride;
+        for (size_t i = 0; i < COUNT(panels); i++)
+            panels[i] = lqi_bits_float(CANARY);
+        (across ? k->gemm.copy : k->gemm.transpose)(&p);
+        for (size_t i = 0; i < p.n; i++)
+            for (size_t c = 0; c < p.k; c++)
+                same(&p.x[across ? c * 130 + i : i * 130 + c],
+                     &panels[i / p.width * p.stride + c * p.width + i % p.width], 1, 0);
+        for (size_t i = end; i < COUNT(panels); i++)
+            assert_int_equal(lqi_float_bits(panels[i]), CANARY);
+    }
+}
+
 /* -------------------------------------------------------------------- main */
 
 static void every_level(void **state)
@@ -428,6 +493,8 @@ static void every_level(void **state)
     (void)state;
     lqi_kernels_init(&ref, LQ_LEVEL_REF);
     tiles(&ref);
+    gemm_tiles(&ref);
+    gemm_packs(&ref);
     for (size_t i = 0; i < COUNT(levels); i++) {
         if (!lqi_level_usable(levels[i]))
             continue;
@@ -440,6 +507,8 @@ static void every_level(void **state)
         encoders(&k);
         rounders(&k);
         tiles(&k);
+        gemm_tiles(&k);
+        gemm_packs(&k);
     }
 }
 
@@ -450,6 +519,7 @@ static void no_slot_is_null(void **state)
     (void)state;
     lqi_kernels_init(&k, lqi_level_best());
     assert_non_null(k.tile_f32.run);
+    assert_true(k.gemm.tile && k.gemm.copy && k.gemm.transpose);
     assert_true(k.f16_to_f32 && k.bf16_to_f32 && k.f32_to_f16 && k.f32_to_bf16);
     assert_true(k.magnitude && k.any_nonfinite && k.range);
     for (int i = 0; i < LQI_FORMATS; i++)

@@ -268,6 +268,19 @@ class Products(unittest.TestCase):
         w = lq.Prepared(self.w, memory=bytearray(need))
         self.assertNear(w.matmul(self.x, self.n, mode="f32"), self.exact)
 
+    def test_gemm(self):
+        w = self.w.decode()
+        y = lq.gemm(self.x, w, self.n, self.rows, self.cols, trans_b=True)
+        self.assertNear(y, self.exact)
+        twice = lq.gemm(self.x, w, self.n, self.rows, self.cols, trans_b=True, alpha=-2.0,
+                        c=array("f", y), accumulate=True)
+        self.assertNear(twice, [-v for v in self.exact])
+        with self.assertRaises(ValueError):
+            lq.gemm(self.x, w, self.n, self.rows, self.cols, ldb=3)
+        with self.assertRaises(lq.Error) as caught:
+            lq.gemm(self.x, w, self.n, self.rows, self.cols, trans_b=True, c=w)
+        self.assertEqual(caught.exception.name, "LQ_ERR_OVERLAP")
+
 
 class Layout(unittest.TestCase):
     def test_gptq(self):
