@@ -331,6 +331,14 @@ typedef struct lqi_grid_fit {
     uint16_t              word[8];   /* out: of each group of lanes */
 } lqi_grid_fit;
 
+/* Values in ascending order cut in three; lib/format/iq1.h. */
+typedef struct lqi_cut {
+    uint8_t  order[32];      /* indices; equal values keep their order */
+    int      low, high;      /* levels change at these places; low -1: no cut has any weight */
+    unsigned minus;          /* bit g: the delta of 8 weights g is negative */
+    float    scale;
+} lqi_cut;
+
 typedef struct lqi_search {
     uint8_t lanes;   /* 0: this level has no searches, the plain ones of lib/format serve */
     /* x[i][b] = rows[b][first + i] for i in [0, n), n a multiple of 16 */
@@ -357,6 +365,10 @@ typedef struct lqi_search {
     /* lqi_near_word() for 8 digits with values q[0..2]; 'n' words. */
     uint16_t (*nearest)(const uint16_t *list, size_t n, const float *x, const float *w,
                         float scale, const float *q);
+    /* The best cut of 32 values with deltas of one sign, or of 16 with a sign for each 8;
+     * q: levels with delta plus and minus.  1 if it belongs to the plain search. */
+    int (*cut_32)(const float *x, const float *w, const float q[2][3], lqi_cut *cut);
+    int (*cut_16)(const float *x, const float *w, const float q[2][3], lqi_cut *cut);
 } lqi_search;
 
 /* ------------------------------------------------------------------- tiles */

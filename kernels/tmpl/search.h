@@ -496,6 +496,7 @@ static int search_round_levels(const lqi_rounding *r, const lqi_levels *t)
 
 #include "kernels/tmpl/descent.h"
 #include "kernels/tmpl/grid.h"
+#include "kernels/tmpl/cuts.h"
 
 /* ---------------------------------------------------------------- rounding */
 
@@ -542,4 +543,6 @@ static const lqi_search search_slots = {
     .round_levels = search_round_levels,
     .grid = search_grid,
     .nearest = search_nearest,
+    .cut_32 = search_cut_32,
+    .cut_16 = search_cut_16,
 };

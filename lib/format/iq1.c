@@ -49,13 +49,13 @@ static uint16_t nearest(const lqi_near *near, int32_t place, const float *x, con
                          (const float (*)[8])term, error);
 }
 
-static void cut_digits(int n, const uint8_t *order, lqi_iq1_cut *cut, uint8_t *digit)
+static void cut_digits(int n, lqi_cut *cut, uint8_t *digit)
 {
     int back = cut->scale < 0;
 
     for (int k = 0; k < n; k++) {
         int level = k < cut->low ? 0 : k < cut->high ? 1 : 2;
-        digit[order[k]] = (uint8_t)(back ? 2 - level : level);
+        digit[cut->order[k]] = (uint8_t)(back ? 2 - level : level);
     }
     if (back) {
         cut->scale = -cut->scale;
@@ -63,15 +63,15 @@ static void cut_digits(int n, const uint8_t *order, lqi_iq1_cut *cut, uint8_t *d
     }
 }
 
-void lqi_iq1_entries(const lqi_fit *in, const float *x, const float *w, int n,
-                     const uint8_t *order, lqi_iq1_cut *cut, uint16_t *entry)
+void lqi_iq1_entries(const lqi_fit *in, const float *x, const float *w, int n, lqi_cut *cut,
+                     uint16_t *entry)
 {
     const lqi_near *near = lqi_grids_near(in->grids, LQI_GRID_IQ1);
     float a = 0, b = 0, error;
     uint8_t digit[LQI_IQ1_SUB];
     int off = 0;
 
-    cut_digits(n, order, cut, digit);
+    cut_digits(n, cut, digit);
     for (int g = 0; g < n / 8; g++, x += 8, w += 8) {
         const float *q = lqi_iq1_value[cut->minus >> g & 1];
         uint16_t word = lqi_grid_word(8, digit + 8 * g);

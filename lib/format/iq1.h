@@ -20,13 +20,6 @@
 /* Level as digit 0..2, plus delta, for both signs of delta. */
 extern const float lqi_iq1_value[2][3];
 
-/* A cut of the sorted sub-block: levels change at 'low' and 'high'. */
-typedef struct lqi_iq1_cut {
-    int      low, high;      /* low -1: no cut has any weight */
-    unsigned minus;          /* bit g: the delta of 8 weights g is negative */
-    float    scale;
-} lqi_iq1_cut;
-
 /* w = imp * sqrt(ms2 + x^2), with imp NULL: x^2, or if 'ones': as if imp were 1. */
 void lqi_iq1_weights(const float *x, const float *imp, int ones, int n, float ms2, float *w);
 
@@ -37,8 +30,8 @@ void lqi_iq1_sort(const float *x, int n, uint8_t *order);
  * Entries of the n / 8 groups for a cut, off the grid the nearest neighbours; then the
  * scale is fitted anew.  A negative scale turns everything round.
  */
-void lqi_iq1_entries(const lqi_fit *in, const float *x, const float *w, int n,
-                     const uint8_t *order, lqi_iq1_cut *cut, uint16_t *entry);
+void lqi_iq1_entries(const lqi_fit *in, const float *x, const float *w, int n, lqi_cut *cut,
+                     uint16_t *entry);
 
 /* 3-bit code of a scale: nearest of d * (2 code + 1), from 1 / d. */
 static inline uint8_t lqi_iq1_scale_code(float inverse, float scale)

@@ -113,10 +113,9 @@ static void make_terms(const float *x, const float *w, const uint8_t *order, ter
             }
 }
 
-static lqi_iq1_cut best_cut(const terms *t)
+static void best_cut(const terms *t, lqi_cut *cut)
 {
-    static const uint8_t minus[4] = { 0, 2, 1, 3 };   /* as bits of lqi_iq1_cut */
-    lqi_iq1_cut cut = { .low = -1 };
+    static const uint8_t minus[4] = { 0, 2, 1, 3 };   /* as bits of lqi_cut */
     float best = -FLT_MAX;
 
     for (int i = 0; i <= SUB; i++)
@@ -131,31 +130,41 @@ static lqi_iq1_cut best_cut(const terms *t)
             }
             for (int c = 0; c < 4; c++)
                 if (b[c] > 0 && a[c] * a[c] > best * b[c]) {
-                    cut = (lqi_iq1_cut){ i, j, minus[c], a[c] / b[c] };
-                    best = cut.scale * a[c];
+                    cut->low = i;
+                    cut->high = j;
+                    cut->minus = minus[c];
+                    cut->scale = a[c] / b[c];
+                    best = cut->scale * a[c];
                 }
         }
-    return cut;
+}
+
+static void plain_cut(const float *x, const float *w, lqi_cut *cut)
+{
+    terms t;
+
+    *cut = (lqi_cut){ .low = -1 };
+    lqi_iq1_sort(x, SUB, cut->order);
+    make_terms(x, w, cut->order, &t);
+    best_cut(&t, cut);
 }
 
 /* Scale, weights and two codes of one sub-block. */
 static float search_sub(const lqi_fit *in, int j, float ms2, float *w, uint32_t *codes)
 {
     const float *x = in->x + SUB * j;
-    uint8_t order[SUB];
     uint16_t entry[2];
-    terms t;
+    lqi_cut cut;
 
     lqi_iq1_weights(x, in->imp ? in->imp + SUB * j : NULL, 0, SUB, ms2, w);
     codes[0] = codes[1] = 0;
     if (fabsf(lqi_extreme(x, SUB)) < EPS)
         return 0;
-    lqi_iq1_sort(x, SUB, order);
-    make_terms(x, w, order, &t);
-    lqi_iq1_cut cut = best_cut(&t);
+    if (!in->search || !in->search->cut_16 || in->search->cut_16(x, w, lqi_iq1_value, &cut))
+        plain_cut(x, w, &cut);
     if (cut.low < 0)
         return 0;
-    lqi_iq1_entries(in, x, w, SUB, order, &cut, entry);
+    lqi_iq1_entries(in, x, w, SUB, &cut, entry);
     for (int g = 0; g < 2; g++)
         codes[g] = entry[g] | (cut.minus >> g & 1) << 11;
     return cut.scale;

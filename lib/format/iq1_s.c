@@ -79,9 +79,8 @@ static void add_up(const float *x, const float *w, const uint8_t *order, sums *s
     }
 }
 
-static lqi_iq1_cut best_cut(const sums *s)
+static void best_cut(const sums *s, lqi_cut *cut)
 {
-    lqi_iq1_cut cut = { .low = -1 };
     float best = -FLT_MAX;
 
     for (int i = 0; i <= SUB; i++)
@@ -94,30 +93,40 @@ static lqi_iq1_cut best_cut(const sums *s)
                           (s->w[j] - s->w[i]) * q[1] * q[1] +
                           (s->w[SUB] - s->w[j]) * q[2] * q[2];
                 if (b > 0 && a * a > best * b) {
-                    cut = (lqi_iq1_cut){ i, j, minus ? 15u : 0u, a / b };
-                    best = cut.scale * a;
+                    cut->low = i;
+                    cut->high = j;
+                    cut->minus = minus ? 15u : 0u;
+                    cut->scale = a / b;
+                    best = cut->scale * a;
                 }
             }
-    return cut;
+}
+
+static void plain_cut(const float *x, const float *w, lqi_cut *cut)
+{
+    sums s;
+
+    *cut = (lqi_cut){ .low = -1 };
+    lqi_iq1_sort(x, SUB, cut->order);
+    add_up(x, w, cut->order, &s);
+    best_cut(&s, cut);
 }
 
 /* Entries, scale and delta of one sub-block. */
 static float search_sub(const lqi_fit *in, int j, float ms2, uint16_t *entry, uint8_t *minus)
 {
     const float *x = in->x + SUB * j;
-    uint8_t order[SUB];
     float w[SUB];
-    sums s;
+    lqi_cut cut;
 
     if (fabsf(lqi_extreme(x, SUB)) < EPS)
         return 0;
     lqi_iq1_weights(x, in->imp ? in->imp + SUB * j : NULL, 1, SUB, ms2, w);
-    lqi_iq1_sort(x, SUB, order);
-    add_up(x, w, order, &s);
-    lqi_iq1_cut cut = best_cut(&s);
+    if (!in->search || !in->search->cut_32 || in->search->cut_32(x, w, lqi_iq1_value, &cut))
+        plain_cut(x, w, &cut);
     if (cut.low < 0)
         return 0;
-    lqi_iq1_entries(in, x, w, SUB, order, &cut, entry);
+    lqi_iq1_entries(in, x, w, SUB, &cut, entry);
     *minus = cut.minus & 1;
     return cut.scale;
 }
