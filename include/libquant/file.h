@@ -153,6 +153,12 @@ LQ_API const char *lq_file_config(const lq_file *file, uint64_t *bytes);
  * data in any order, lq_writer_finish().  Until finish returns LQ_OK nothing is visible
  * at 'path'; destroy without finish removes every trace.  A process that is killed leaves
  * its temporary, ".NAME.lqtmp-XXXXXX" beside the output, for a person to remove.
+ *
+ * GGUF with a limit of shards: "NAME.gguf" as the path makes NAME-00001-of-0000N.gguf and its
+ * siblings, N at least 2, or NAME.gguf where everything fits into one.  Readers open the first
+ * of them, which appears last; with 'replace' the first of an old set goes before any of the
+ * new ones comes, so that nobody sees a set of both.  A process killed in between leaves no
+ * first file, that is no model.
  */
 typedef struct lq_writer lq_writer;
 
@@ -160,11 +166,12 @@ typedef struct lq_writer_opts {
     size_t       struct_size;
     int32_t      replace;      /* 1: an existing output may be replaced */
     int32_t      checksums;    /* 0: XXH3-128 of every tensor in the metadata; -1: none */
-    uint64_t     shard_bytes;  /* directories: largest shard; 0: 4 GiB */
+    uint64_t     shard_bytes;  /* most bytes of tensors in a file; directories: 0 is 4 GiB */
     uint32_t     alignment;    /* GGUF: 0: 32 */
+    uint32_t     shard_tensors; /* most tensors in a file; 0: any number */
 } lq_writer_opts;
 
-#define LQ_WRITER_OPTS_INIT { sizeof(lq_writer_opts), 0, 0, 0, 0 }
+#define LQ_WRITER_OPTS_INIT { sizeof(lq_writer_opts), 0, 0, 0, 0, 0 }
 LQ_API void lq_writer_opts_init(lq_writer_opts *opts);
 
 /* LQ_ERR_EXISTS (and not opts->replace), LQ_ERR_NOTFOUND (no such directory),
@@ -337,6 +344,7 @@ typedef struct lq_convert_opts {
     const char *mix;           /* GGUF: a mix, see lq_mix_name(), instead of 'spec' */
     const char *dialect;       /* safetensors: one of lq_dialect_name(), LQ_ERR_UNSUPPORTED
                                   where it cannot hold a weight; NULL: the one that fits */
+    uint64_t    shard_tensors; /* as shard_bytes: of lq_writer_opts */
 } lq_convert_opts;
 
 /*

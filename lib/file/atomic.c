@@ -6,6 +6,10 @@
  * likewise, and exchanged with an existing one, which is then removed.  Everything goes
  * through a descriptor of "dir", so that a directory renamed meanwhile does no harm.
  *
+ * Several files side by side cannot be renamed at once.  A set is read from its first file
+ * on: that one is put in place last, and the first of an old set is removed before.  Whoever
+ * opens the set finds all of the new one, all of the old one, or none.
+ *
  * A temporary that a killed process has left stays: nothing tells it from that of a writer
  * at work, on another machine perhaps.  Nobody reads it as a model, and no later run
  * stumbles over it.
@@ -28,15 +32,23 @@
 
 enum { NOREPLACE = 1, EXCHANGE = 2 };    /* flags of renameat2 */
 
+typedef char temporary_name[NAME_KEPT + 32];
+
+typedef struct member {
+    int            descriptor;           /* -1 when closed */
+    char          *name;                 /* of a set: where it goes */
+    temporary_name temporary;            /* of a set: where it is, "" when in place */
+} member;
+
 struct lqi_output {
-    lq_allocator allocator;
-    char        *path;
-    const char  *name;                   /* last part of the path, without '/' */
-    char         temporary[NAME_KEPT + 32];
-    int          parent, own;            /* descriptors; own: of a directory output */
-    int         *members;                /* descriptors, -1 when closed */
-    uint32_t     member_count;
-    int          directory, replace, committed;
+    lq_allocator   allocator;
+    char          *path;
+    const char    *name;                 /* last part of the path, without '/' */
+    temporary_name temporary;
+    int            parent, own;          /* descriptors; own: of a directory output */
+    member        *members;
+    uint32_t       member_count;
+    int            kind, replace, committed;
 };
 
 static lq_status fail_system(const lqi_output *o, lq_error *error, const char *doing)
@@ -83,23 +95,25 @@ static int open_parent(lqi_output *o)
     return parent;
 }
 
-/* What stands at the path now, and may it be replaced? */
-static lq_status check_present(lqi_output *o, lq_error *error)
+/* What stands at the name now, and may it be replaced? */
+static lq_status check_present(lqi_output *o, const char *name, lq_error *error)
 {
-    const lqi_where where = { o->path, NULL, LQ_NO_OFFSET };
+    const lqi_where where = { o->path, name == o->name ? NULL : name, LQ_NO_OFFSET };
+    int directory = o->kind == LQI_OUTPUT_DIRECTORY;
     struct stat st;
 
-    if (fstatat(o->parent, o->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(o->parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? LQ_OK : fail_system(o, error, "examine");
     if (!o->replace)
         return lqi_fail(error, LQ_ERR_EXISTS, &where, "the output exists");
-    if (S_ISLNK(st.st_mode) || (o->directory ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)))
+    if (S_ISLNK(st.st_mode) || (directory ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)))
         return LQ_OK;
     return lqi_fail(error, LQ_ERR_EXISTS, &where, "exists and is no %s; it stays",
-                    o->directory ? "directory" : "regular file");
+                    directory ? "directory" : "regular file");
 }
 
-static void name_temporary(lqi_output *o, unsigned attempt)
+static void name_temporary(const lqi_output *o, const char *name, unsigned attempt,
+                           temporary_name temporary)
 {
     static const char digits[] = "abcdefghijklmnopqrstuvwxyz012345";
     struct timespec now = { 0, 0 };
@@ -112,30 +126,33 @@ static void name_temporary(lqi_output *o, unsigned attempt)
     seed = (seed + attempt) * 0x9e3779b97f4a7c15u;
     for (int i = 0; i < 6; i++)
         suffix[i] = digits[seed >> (34 + 5 * i) & 31];
-    snprintf(o->temporary, sizeof o->temporary, ".%.*s.lqtmp-%s", NAME_KEPT, o->name, suffix);
+    snprintf(temporary, sizeof(temporary_name), ".%.*s.lqtmp-%s", NAME_KEPT, name, suffix);
 }
 
-/* Create the temporary under a name that nobody has. */
-static lq_status create_temporary(lqi_output *o, lq_error *error)
+/* Create the temporary for 'name', a file or a directory, under a name that nobody has. */
+static lq_status create_temporary(lqi_output *o, const char *name, temporary_name temporary,
+                                  int *descriptor, lq_error *error)
 {
+    int directory = o->kind == LQI_OUTPUT_DIRECTORY;
+
     for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
-        name_temporary(o, attempt);
-        if (o->directory) {
-            if (mkdirat(o->parent, o->temporary, 0777) == 0)
+        name_temporary(o, name, attempt, temporary);
+        if (directory) {
+            if (mkdirat(o->parent, temporary, 0777) == 0)
                 break;
         } else {
-            o->own = openat(o->parent, o->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-                            0666);
-            if (o->own >= 0)
+            *descriptor = openat(o->parent, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+                                 0666);
+            if (*descriptor >= 0)
                 return LQ_OK;
         }
         if (errno != EEXIST || attempt + 1 == ATTEMPTS) {
-            o->temporary[0] = '\0';
+            temporary[0] = '\0';
             return fail_system(o, error, "create a temporary beside the output");
         }
     }
-    o->own = openat(o->parent, o->temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return o->own >= 0 ? LQ_OK : fail_system(o, error, "open the temporary directory");
+    *descriptor = openat(o->parent, temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *descriptor >= 0 ? LQ_OK : fail_system(o, error, "open the temporary directory");
 }
 
 static lq_status prepare(lqi_output *o, const char *path, lq_error *error)
@@ -151,12 +168,15 @@ static lq_status prepare(lqi_output *o, const char *path, lq_error *error)
     o->parent = open_parent(o);
     if (o->parent < 0)
         return fail_system(o, error, "open the directory of the output");
-    status = check_present(o, error);
-    return status == LQ_OK ? create_temporary(o, error) : status;
+    if (o->kind == LQI_OUTPUT_SET)       /* its members' names are not known yet */
+        return LQ_OK;
+    status = check_present(o, o->name, error);
+    return status == LQ_OK ? create_temporary(o, o->name, o->temporary, &o->own, error)
+                           : status;
 }
 
-lq_status lqi_output_create(const lq_allocator *a, const char *path, int directory,
-                            int replace, lqi_output **output, lq_error *error)
+lq_status lqi_output_create(const lq_allocator *a, const char *path, int kind, int replace,
+                            lqi_output **output, lq_error *error)
 {
     lqi_output *o = lqi_alloc_zero(a, sizeof *o);
     lq_status status;
@@ -165,7 +185,7 @@ lq_status lqi_output_create(const lq_allocator *a, const char *path, int directo
         return lqi_fail(error, LQ_ERR_NOMEM, NULL, "out of memory");
     o->allocator = *a;
     o->parent = o->own = -1;
-    o->directory = directory;
+    o->kind = kind;
     o->replace = replace;
     status = prepare(o, path, error);
     if (status != LQ_OK) {
@@ -178,32 +198,49 @@ lq_status lqi_output_create(const lq_allocator *a, const char *path, int directo
 
 /* ------------------------------------------------------------------ members */
 
-/* The single file is open already; members of directories are created here. */
-static lq_status open_member(lqi_output *o, const char *name, int *descriptor,
-                             lq_error *error)
+/* A file of a set: its temporary lies beside it. */
+static lq_status open_beside(lqi_output *o, const char *name, member *m, lq_error *error)
+{
+    lq_status status = check_present(o, name, error);
+
+    if (status != LQ_OK)
+        return status;
+    m->name = lqi_strdup(&o->allocator, name);
+    if (!m->name)
+        return lqi_fail(error, LQ_ERR_NOMEM, NULL, "out of memory");
+    status = create_temporary(o, name, m->temporary, &m->descriptor, error);
+    if (status != LQ_OK)
+        lqi_free(&o->allocator, m->name);
+    return status;
+}
+
+/* The single file is open already; members of directories and sets are created here. */
+static lq_status open_member(lqi_output *o, const char *name, member *m, lq_error *error)
 {
     const lqi_where where = { o->path, name, LQ_NO_OFFSET };
 
-    if (!o->directory) {
+    if (o->kind == LQI_OUTPUT_FILE) {
         if (o->member_count > 0)
             return lqi_fail(error, LQ_ERR_ARG, &where, "a single file has one member");
-        *descriptor = o->own;
+        m->descriptor = o->own;
         o->own = -1;
         return LQ_OK;
     }
     if (!name || !name[0] || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
         return lqi_fail(error, LQ_ERR_ARG, &where, "no name of a file");
-    *descriptor = openat(o->own, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (*descriptor < 0 && errno == EEXIST)
+    if (o->kind == LQI_OUTPUT_SET)
+        return open_beside(o, name, m, error);
+    m->descriptor = openat(o->own, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (m->descriptor < 0 && errno == EEXIST)
         return lqi_fail(error, LQ_ERR_DUPLICATE, &where, "two files of this name");
-    return *descriptor >= 0 ? LQ_OK : fail_system(o, error, "create a file of the output");
+    return m->descriptor >= 0 ? LQ_OK : fail_system(o, error, "create a file of the output");
 }
 
-lq_status lqi_output_member(lqi_output *output, const char *name, uint32_t *member,
+lq_status lqi_output_member(lqi_output *output, const char *name, uint32_t *index,
                             lq_error *error)
 {
     uint32_t n = output->member_count;
-    int *grown = lqi_alloc(&output->allocator, ((uint64_t)n + 1) * sizeof *grown);
+    member *grown = lqi_alloc_zero(&output->allocator, ((uint64_t)n + 1) * sizeof *grown);
     lq_status status;
 
     if (!grown)
@@ -218,7 +255,7 @@ lq_status lqi_output_member(lqi_output *output, const char *name, uint32_t *memb
     lqi_free(&output->allocator, output->members);
     output->members = grown;
     output->member_count = n + 1;
-    *member = n;
+    *index = n;
     return LQ_OK;
 }
 
@@ -226,7 +263,7 @@ lq_status lqi_output_member(lqi_output *output, const char *name, uint32_t *memb
  * Room for 'bytes', so that a full disk shows before the work and not after it.  What is
  * not written later reads as zeros.
  */
-lq_status lqi_output_reserve(lqi_output *output, uint32_t member, uint64_t bytes,
+lq_status lqi_output_reserve(lqi_output *output, uint32_t index, uint64_t bytes,
                              lq_error *error)
 {
     int code;
@@ -234,21 +271,21 @@ lq_status lqi_output_reserve(lqi_output *output, uint32_t member, uint64_t bytes
     if (bytes == 0)
         return LQ_OK;
     do
-        code = posix_fallocate(output->members[member], 0, (off_t)bytes);
+        code = posix_fallocate(output->members[index].descriptor, 0, (off_t)bytes);
     while (code == EINTR);
     if (code == EINVAL || code == EOPNOTSUPP)
-        code = ftruncate(output->members[member], (off_t)bytes) == 0 ? 0 : errno;
+        code = ftruncate(output->members[index].descriptor, (off_t)bytes) == 0 ? 0 : errno;
     errno = code;
     return code == 0 ? LQ_OK : fail_system(output, error, "reserve space for the output");
 }
 
-lq_status lqi_output_write(lqi_output *output, uint32_t member, uint64_t offset,
+lq_status lqi_output_write(lqi_output *output, uint32_t index, uint64_t offset,
                            const void *data, uint64_t bytes, lq_error *error)
 {
     const uint8_t *at = data;
 
     while (bytes > 0) {
-        ssize_t n = pwrite(output->members[member], at, (size_t)lqi_min(bytes, WRITE_MAX),
+        ssize_t n = pwrite(output->members[index].descriptor, at, (size_t)lqi_min(bytes, WRITE_MAX),
                            (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
@@ -287,12 +324,12 @@ static void remove_tree(int parent, const char *name, int depth)
 
 /* ----------------------------------------------------------------- the end */
 
-static int rename_with(const lqi_output *o, unsigned flags)
+static int rename_with(const lqi_output *o, const char *from, const char *to, unsigned flags)
 {
 #ifdef SYS_renameat2
-    return (int)syscall(SYS_renameat2, o->parent, o->temporary, o->parent, o->name, flags);
+    return (int)syscall(SYS_renameat2, o->parent, from, o->parent, to, flags);
 #else
-    (void)o, (void)flags;
+    (void)o, (void)from, (void)to, (void)flags;
     errno = ENOSYS;
     return -1;
 #endif
@@ -300,26 +337,31 @@ static int rename_with(const lqi_output *o, unsigned flags)
 
 /* Into a place that must be free.  Old kernels and some file systems lack the flag: a
  * hard link fails on an existing name as well, and so does a rename of directories. */
-static int rename_new(lqi_output *o)
+static int rename_new(lqi_output *o, const char *from, const char *to)
 {
-    if (rename_with(o, NOREPLACE) == 0)
+    if (rename_with(o, from, to, NOREPLACE) == 0)
         return 0;
     if (errno != EINVAL && errno != ENOSYS)
         return -1;
-    if (o->directory)
-        return renameat(o->parent, o->temporary, o->parent, o->name);
-    if (linkat(o->parent, o->temporary, o->parent, o->name, 0) != 0)
+    if (o->kind == LQI_OUTPUT_DIRECTORY)
+        return renameat(o->parent, from, o->parent, to);
+    if (linkat(o->parent, from, o->parent, to, 0) != 0)
         return -1;
-    unlinkat(o->parent, o->temporary, 0);
+    unlinkat(o->parent, from, 0);
     return 0;
 }
 
-static lq_status put_in_place(lqi_output *o, lq_error *error)
+static lq_status put_file(lqi_output *o, const char *from, const char *to, lq_error *error)
 {
-    if (o->replace && !o->directory)
-        return renameat(o->parent, o->temporary, o->parent, o->name) == 0
-                   ? LQ_OK : fail_system(o, error, "rename the temporary to the output");
-    if (rename_new(o) == 0)
+    int failed = o->replace ? renameat(o->parent, from, o->parent, to)
+                            : rename_new(o, from, to);
+
+    return failed ? fail_system(o, error, "rename the temporary to the output") : LQ_OK;
+}
+
+static lq_status put_directory(lqi_output *o, lq_error *error)
+{
+    if (rename_new(o, o->temporary, o->name) == 0)
         return LQ_OK;
     if (errno != EEXIST && errno != ENOTEMPTY)
         return fail_system(o, error, "rename the temporary to the output");
@@ -327,7 +369,7 @@ static lq_status put_in_place(lqi_output *o, lq_error *error)
         errno = EEXIST;
         return fail_system(o, error, "put the output in place");
     }
-    if (rename_with(o, EXCHANGE) != 0)
+    if (rename_with(o, o->temporary, o->name, EXCHANGE) != 0)
         return fail_system(o, error, "exchange the old directory for the new one");
     remove_tree(o->parent, o->temporary, 0);
     return LQ_OK;
@@ -339,15 +381,45 @@ static int sync_directory(int descriptor)
     return fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS ? 0 : -1;
 }
 
+static lq_status put_set(lqi_output *o, lq_error *error)
+{
+    lq_status status = LQ_OK;
+
+    if (o->replace && o->member_count > 1) {
+        if (unlinkat(o->parent, o->members[0].name, 0) != 0 && errno != ENOENT)
+            return fail_system(o, error, "remove the first file of the old output");
+        if (sync_directory(o->parent) != 0)
+            return fail_system(o, error, "make the removal durable");
+    }
+    for (uint32_t i = o->member_count; i-- > 0 && status == LQ_OK;) {
+        member *m = &o->members[i];
+        if (i == 0 && o->member_count > 1 && sync_directory(o->parent) != 0)
+            return fail_system(o, error, "make the output's names durable");
+        status = put_file(o, m->temporary, m->name, error);
+        if (status == LQ_OK)
+            m->temporary[0] = '\0';
+    }
+    return status;
+}
+
+static lq_status put_in_place(lqi_output *o, lq_error *error)
+{
+    switch (o->kind) {
+    case LQI_OUTPUT_FILE: return put_file(o, o->temporary, o->name, error);
+    case LQI_OUTPUT_SET:  return put_set(o, error);
+    default:              return put_directory(o, error);
+    }
+}
+
 static lq_status close_members(lqi_output *o, lq_error *error)
 {
     for (uint32_t i = 0; i < o->member_count; i++) {
-        int descriptor = o->members[i];
+        int descriptor = o->members[i].descriptor;
         if (descriptor < 0)
             continue;
         if (fsync(descriptor) != 0)
             return fail_system(o, error, "make the output durable");
-        o->members[i] = -1;
+        o->members[i].descriptor = -1;
         if (close(descriptor) != 0 && errno != EINTR)
             return fail_system(o, error, "close the output");
     }
@@ -360,7 +432,7 @@ lq_status lqi_output_commit(lqi_output *output, lq_error *error)
 
     if (status != LQ_OK)
         return status;
-    if (output->directory && sync_directory(output->own) != 0)
+    if (output->kind == LQI_OUTPUT_DIRECTORY && sync_directory(output->own) != 0)
         return fail_system(output, error, "make the output durable");
     status = put_in_place(output, error);
     if (status != LQ_OK)
@@ -371,6 +443,16 @@ lq_status lqi_output_commit(lqi_output *output, lq_error *error)
     return LQ_OK;
 }
 
+/* Of a set that is not complete, what is in place goes as well. */
+static void drop_member(lqi_output *o, member *m)
+{
+    if (m->descriptor >= 0)
+        close(m->descriptor);
+    if (m->name && !o->committed)
+        unlinkat(o->parent, m->temporary[0] ? m->temporary : m->name, 0);
+    lqi_free(&o->allocator, m->name);
+}
+
 void lqi_output_destroy(lqi_output *output)
 {
     lq_allocator a;
@@ -379,8 +461,7 @@ void lqi_output_destroy(lqi_output *output)
         return;
     a = output->allocator;
     for (uint32_t i = 0; i < output->member_count; i++)
-        if (output->members[i] >= 0)
-            close(output->members[i]);
+        drop_member(output, &output->members[i]);
     if (output->own >= 0)
         close(output->own);
     if (!output->committed && output->temporary[0])

@@ -166,6 +166,7 @@ static lq_status write_output(lqi_plan *plan)
 
     opts.replace = plan->opts->replace;
     opts.shard_bytes = plan->opts->shard_bytes;
+    opts.shard_tensors = (uint32_t)lqi_min(plan->opts->shard_tensors, UINT32_MAX);
     st = lq_writer_create(plan->ctx, plan->out, plan->container, &opts, &writer, plan->error);
     if (!st)
         st = write_all(plan, writer);

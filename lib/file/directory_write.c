@@ -3,7 +3,7 @@
  * lib/file/directory_write.c - a checkpoint directory: shards, index, attachments
  *
  * Tensors go to shards in the order of their declaration; a new shard begins when the
- * data of the next tensor would exceed shard_bytes.  One shard is "model.safetensors",
+ * data of the next tensor would exceed shard_bytes, or it would be one too many.  One shard is "model.safetensors",
  * several are "model-00001-of-00003.safetensors" with "model.safetensors.index.json".
  */
 #include "lib/file/index_json.h"
@@ -15,17 +15,9 @@
 #define SINGLE_FILE  "model.safetensors"
 #define FILE_ENDING  ".safetensors"
 
-/* Behind the last tensor of the shard that begins with 'first'. */
 static uint64_t shard_end(const lq_writer *w, uint64_t first)
 {
-    uint64_t limit = w->opts.shard_bytes ? w->opts.shard_bytes : SHARD_BYTES;
-    uint64_t bytes = 0, last = first;
-    while (last < w->tensor_count) {
-        if (!lqi_add(bytes, w->tensors[last].bytes, &bytes) || (last > first && bytes > limit))
-            break;
-        last++;
-    }
-    return last;
+    return lqi_writer_cut(w, first, w->opts.shard_bytes ? w->opts.shard_bytes : SHARD_BYTES);
 }
 
 static unsigned long shard_count(const lq_writer *w)

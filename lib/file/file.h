@@ -122,14 +122,17 @@ lq_status lqi_entry_bytes(lq_dtype dtype, lq_format format, uint32_t n_dims,
  */
 typedef struct lqi_output lqi_output;
 
-lq_status lqi_output_create(const lq_allocator *a, const char *path, int directory,
-                            int replace, lqi_output **output, lq_error *error);
-/* Member files of a directory get names; a single file has member 0 without one. */
-lq_status lqi_output_member(lqi_output *output, const char *name, uint32_t *member,
+/* LQI_OUTPUT_SET: several files side by side; the path only says in which folder. */
+enum { LQI_OUTPUT_FILE = 0, LQI_OUTPUT_DIRECTORY = 1, LQI_OUTPUT_SET = 2 };
+
+lq_status lqi_output_create(const lq_allocator *a, const char *path, int kind, int replace,
+                            lqi_output **output, lq_error *error);
+/* Member files of directories and sets get names; a single file has member 0 without one. */
+lq_status lqi_output_member(lqi_output *output, const char *name, uint32_t *index,
                             lq_error *error);
-lq_status lqi_output_reserve(lqi_output *output, uint32_t member, uint64_t bytes,
+lq_status lqi_output_reserve(lqi_output *output, uint32_t index, uint64_t bytes,
                              lq_error *error);
-lq_status lqi_output_write(lqi_output *output, uint32_t member, uint64_t offset,
+lq_status lqi_output_write(lqi_output *output, uint32_t index, uint64_t offset,
                            const void *data, uint64_t bytes, lq_error *error);
 lq_status lqi_output_commit(lqi_output *output, lq_error *error);   /* fsync, rename */
 void      lqi_output_destroy(lqi_output *output);                   /* removes leftovers */
@@ -165,6 +168,7 @@ struct lq_writer {
     lq_writer_opts  opts;
     lq_container    container;
     lqi_output     *output;
+    const char     *path;          /* as it was given, in the arena */
     lqi_arena       arena;
     lqi_key        *keys;
     uint64_t        key_count, key_capacity;
@@ -185,8 +189,15 @@ lq_status lqi_gguf_write_header(lq_writer *w, lq_error *error);
 lq_status lqi_safetensors_write_header(lq_writer *w, lq_error *error);
 lq_status lqi_directory_write_header(lq_writer *w, lq_error *error);
 
+/* Where an output in several files is cut: behind the last tensor of the file that begins
+ * with tensor 'first', by the limits of the options. */
+uint64_t lqi_writer_cut(const lq_writer *w, uint64_t first, uint64_t max_bytes);
+
 /* Key under which tensor checksums stand: GGUF array of strings in tensor order;
  * safetensors one string per tensor, "lq.xxh3.<name>". */
 #define LQI_META_XXH3 "lq.xxh3"
+
+/* GGUF in several files: the same string in each. */
+#define LQI_META_SPLIT "lq.split"
 
 #endif

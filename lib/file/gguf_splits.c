@@ -4,7 +4,9 @@
  *
  * PREFIX-00001-of-0000N.gguf and its siblings, each a complete file with its own offsets.
  * The first one carries the model's metadata; all say split.no (from 0), split.count and
- * split.tensors.count, the number of tensors in all of them together.
+ * split.tensors.count, the number of tensors in all of them together.  Ours carry a checksum
+ * of all tensors besides, LQI_META_SPLIT: a reader that comes while a set is replaced may
+ * have opened the first file of the old one.
  */
 #include <stdio.h>
 
@@ -47,6 +49,19 @@ static char *part_path(lq_file *file, unsigned no, unsigned count)
     return path;
 }
 
+/* 1 if both files say which writing they belong to, and not the same. */
+static int other_writing(const lq_file *file, const lq_file *part)
+{
+    lq_meta a = LQ_META_INIT, b = LQ_META_INIT;
+    const char *x = "", *y = "";
+    uint64_t n = 0, m = 0;
+
+    if (lq_file_meta_find(file, LQI_META_SPLIT, &a) || lq_file_meta_find(part, LQI_META_SPLIT, &b) ||
+        lq_file_meta_string(file, &a, 0, &x, &n) || lq_file_meta_string(part, &b, 0, &y, &m))
+        return 0;
+    return n != m || memcmp(x, y, (size_t)n);
+}
+
 static lq_status check_part(const lq_file *file, const lq_file *part, unsigned no,
                             lq_error *error)
 {
@@ -57,7 +72,47 @@ static lq_status check_part(const lq_file *file, const lq_file *part, unsigned n
     if (number(part, "split.count") != number(file, "split.count") ||
         number(part, "split.tensors.count") != number(file, "split.tensors.count"))
         return mismatch(part, error, "a part of another model");
+    if (other_writing(file, part))
+        return mismatch(part, error, "written at another time than the first part");
     return LQ_OK;
+}
+
+static lqi_key *hashes(lq_file *file)
+{
+    uint64_t index;
+
+    if (!lqi_names_find(file->key_names, LQI_META_XXH3, &index) || !file->keys[index].is_array ||
+        !file->keys[index].strings || file->keys[index].count != file->entry_count)
+        return NULL;
+    return &file->keys[index];
+}
+
+/* The part's checksums behind those of the file, where all parts have some.  0: NOMEM. */
+static int join_hashes(lq_file *file, lq_file *part)
+{
+    lqi_key *to = hashes(file);
+    const lqi_key *from = hashes(part);
+    uint64_t n = to && from ? to->count + from->count : 0;
+    const char **strings = lqi_arena_alloc(&file->arena, n * sizeof *strings);
+    uint64_t *bytes = lqi_arena_alloc(&file->arena, n * sizeof *bytes);
+
+    if (!strings || !bytes)
+        return 0;
+    for (uint64_t i = 0; i < n; i++) {
+        const lqi_key *key = i < to->count ? to : from;
+        uint64_t at = i < to->count ? i : i - to->count;
+        bytes[i] = key->string_bytes[at];
+        strings[i] = key == to ? to->strings[at]
+                               : lqi_arena_text(&file->arena, from->strings[at], bytes[i]);
+        if (!strings[i])
+            return 0;
+    }
+    if (n) {
+        to->strings = strings;
+        to->string_bytes = bytes;
+        to->count = n;
+    }
+    return 1;
 }
 
 /* Take over a part's tensors and its source. */
@@ -65,6 +120,8 @@ static lq_status take_part(lq_file *file, lq_file *part, unsigned no, lq_error *
 {
     lq_status st = LQ_OK;
 
+    if (!join_hashes(file, part))
+        return lqi_fail(error, LQ_ERR_NOMEM, NULL, "no memory for checksums");
     file->sources[no] = part->sources[0];
     part->sources[0] = NULL;
     part->source_count = 0;

@@ -4,8 +4,24 @@
  *
  * Keys in the order they were set, then tensors in the order of their declaration, which
  * is also the order of their data.  The layout is that of gguf_read.c.
+ *
+ * A model in several files (gguf_splits.c): each is a file of its own, but only the first
+ * has the model's keys.  Beside llama.cpp's keys all of them carry the same checksum of the
+ * tensors' checksums, LQI_META_SPLIT: files of another writing show.
  */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <stdio.h>
+
 #include "lib/file/gguf.h"
+
+/* One file: tensors [first, last). */
+typedef struct part {
+    uint64_t first, last;
+    unsigned no, count;
+    uint64_t start;         /* of the data, already in the offsets */
+} part;
 
 static const char unknown_hash[] = "00000000000000000000000000000000";
 
@@ -52,17 +68,59 @@ static void put_key(lqi_buffer *b, const lqi_key *key)
         put_string(b, key->strings[i], key->string_bytes[i]);
 }
 
-static int has_hashes(const lq_writer *w)
+static int has_hashes(const lq_writer *w, const part *p)
 {
-    return w->opts.checksums >= 0 && w->tensor_count > 0;
+    return w->opts.checksums >= 0 && p->last > p->first;
 }
 
-static void put_hashes(lqi_buffer *b, const lq_writer *w)
+static const char *hash_of(const lqi_out_tensor *t)
 {
-    put_key_head(b, LQI_META_XXH3, LQ_META_STRING, 1, w->tensor_count);
+    return t->xxh3[0] ? t->xxh3 : unknown_hash;
+}
+
+static void put_hashes(lqi_buffer *b, const lq_writer *w, const part *p)
+{
+    put_key_head(b, LQI_META_XXH3, LQ_META_STRING, 1, p->last - p->first);
+    for (uint64_t i = p->first; i < p->last; i++)
+        put_string(b, hash_of(&w->tensors[i]), sizeof unknown_hash - 1);
+}
+
+/* The checksum of all checksums, in the order of the tensors. */
+static void put_set_hash(lqi_buffer *b, const lq_writer *w)
+{
+    char text[sizeof unknown_hash];
+    XXH3_state_t state;
+    XXH128_hash_t h;
+
+    XXH3_128bits_reset(&state);
     for (uint64_t i = 0; i < w->tensor_count; i++)
-        put_string(b, w->tensors[i].xxh3[0] ? w->tensors[i].xxh3 : unknown_hash,
-                   sizeof unknown_hash - 1);
+        XXH3_128bits_update(&state, hash_of(&w->tensors[i]), sizeof unknown_hash - 1);
+    h = XXH3_128bits_digest(&state);
+    snprintf(text, sizeof text, "%016llx%016llx", (unsigned long long)h.high64,
+             (unsigned long long)h.low64);
+    put_key_head(b, LQI_META_SPLIT, LQ_META_STRING, 0, 1);
+    put_string(b, text, sizeof text - 1);
+}
+
+static unsigned split_keys(const lq_writer *w, const part *p)
+{
+    return p->count < 2 ? 0 : w->opts.checksums >= 0 ? 4 : 3;
+}
+
+static void put_split_keys(lqi_buffer *b, const lq_writer *w, const part *p)
+{
+    uint8_t no[2], count[2];
+
+    lqi_store16(no, (uint16_t)p->no);
+    lqi_store16(count, (uint16_t)p->count);
+    put_key_head(b, "split.no", LQ_META_U16, 0, 1);
+    lqi_buffer_put(b, no, sizeof no);
+    put_key_head(b, "split.count", LQ_META_U16, 0, 1);
+    lqi_buffer_put(b, count, sizeof count);
+    put_key_head(b, "split.tensors.count", LQ_META_I32, 0, 1);
+    put32(b, (uint32_t)w->tensor_count);
+    if (w->opts.checksums >= 0)
+        put_set_hash(b, w);
 }
 
 /* Outermost dimensions of 1 are not written; one dimension always is. */
@@ -121,11 +179,11 @@ static int round_up(uint64_t value, uint64_t alignment, uint64_t *result)
 }
 
 /* Offsets from the start of the data; *total is the size of the data with padding. */
-static int place(lq_writer *w, uint64_t alignment, uint64_t *total)
+static int place(lq_writer *w, const part *p, uint64_t alignment, uint64_t *total)
 {
     uint64_t at = 0;
 
-    for (uint64_t i = 0; i < w->tensor_count; i++) {
+    for (uint64_t i = p->first; i < p->last; i++) {
         w->tensors[i].offset = at;
         if (!lqi_add(at, w->tensors[i].bytes, &at) || !round_up(at, alignment, &at))
             return 0;
@@ -134,66 +192,136 @@ static int place(lq_writer *w, uint64_t alignment, uint64_t *total)
     return at <= INT64_MAX;
 }
 
-/* 'start': of the data, already in the offsets when the header is written again. */
-static void build(lqi_buffer *b, const lq_writer *w, uint64_t start)
+/* Further files have no keys of the model but the one that reading them takes. */
+static int wants_key(const part *p, const lqi_key *key)
 {
+    return p->no == 0 || strcmp(key->key, LQI_GGUF_ALIGN_KEY) == 0;
+}
+
+static void build(lqi_buffer *b, const lq_writer *w, const part *p)
+{
+    uint64_t keys = has_hashes(w, p) + split_keys(w, p);
+
+    for (uint64_t i = 0; i < w->key_count; i++)
+        keys += wants_key(p, &w->keys[i]);
     lqi_buffer_text(b, "GGUF");
     put32(b, 3);
-    put64(b, w->tensor_count);
-    put64(b, w->key_count + has_hashes(w));
+    put64(b, p->last - p->first);
+    put64(b, keys);
     for (uint64_t i = 0; i < w->key_count; i++)
-        put_key(b, &w->keys[i]);
-    if (has_hashes(w))
-        put_hashes(b, w);
-    for (uint64_t i = 0; i < w->tensor_count; i++)
-        put_tensor(b, &w->tensors[i], w->tensors[i].offset - start);
+        if (wants_key(p, &w->keys[i]))
+            put_key(b, &w->keys[i]);
+    if (split_keys(w, p))
+        put_split_keys(b, w, p);
+    if (has_hashes(w, p))
+        put_hashes(b, w, p);
+    for (uint64_t i = p->first; i < p->last; i++)
+        put_tensor(b, &w->tensors[i], w->tensors[i].offset - p->start);
+}
+
+/* ---------------------------------------------------------------------- files */
+
+static uint64_t cut(const lq_writer *w, uint64_t first)
+{
+    return lqi_writer_cut(w, first, w->opts.shard_bytes ? w->opts.shard_bytes : UINT64_MAX);
+}
+
+static lq_status count_parts(const lq_writer *w, unsigned *count, lq_error *error)
+{
+    uint64_t n = 1, at = cut(w, 0);
+
+    for (; at < w->tensor_count; n++)
+        at = cut(w, at);
+    if (n > UINT16_MAX || (n > 1 && w->tensor_count > INT32_MAX))
+        return lqi_fail(error, LQ_ERR_LIMIT, NULL, "%llu files, or too many tensors for the "
+                        "keys of several files", (unsigned long long)n);
+    *count = (unsigned)n;
+    return LQ_OK;
+}
+
+/* Name of a file of a set, from the path "folder/NAME.gguf".  ARG: too long. */
+static lq_status part_name(const lq_writer *w, const part *p, char *name, size_t capacity,
+                           lq_error *error)
+{
+    const char *slash = strrchr(w->path, '/'), *base = slash ? slash + 1 : w->path;
+    size_t n = strlen(base);
+    int used;
+
+    if (n > 5 && !strcmp(base + n - 5, ".gguf"))
+        n -= 5;
+    used = p->count == 1 ? snprintf(name, capacity, "%s", base)
+                         : snprintf(name, capacity, "%.*s-%05u-of-%05u.gguf", (int)n, base,
+                                    p->no + 1, p->count);
+    if (used < 0 || (size_t)used >= capacity)
+        return lqi_fail(error, LQ_ERR_ARG, NULL, "%s: too long a name", w->path);
+    return LQ_OK;
 }
 
 /* First time: fix offsets, member and size of the file. */
-static lq_status lay_out(lq_writer *w, uint64_t header, uint64_t total, lq_error *error)
+static lq_status lay_out(lq_writer *w, const part *p, uint64_t header, uint64_t total,
+                         lq_error *error)
 {
     uint64_t alignment = choose_alignment(w), start;
+    char name[256];
     uint32_t member;
     lq_status status;
 
     if (!round_up(header, alignment, &start) || start > INT64_MAX - total)
         return lqi_fail(error, LQ_ERR_OVERFLOW, NULL, "the file's size does not fit");
-    for (uint64_t i = 0; i < w->tensor_count; i++)
-        w->tensors[i].offset += start;
-    status = lqi_output_member(w->output, NULL, &member, error);
+    status = part_name(w, p, name, sizeof name, error);
+    if (status == LQ_OK)
+        status = lqi_output_member(w->output, name, &member, error);
     if (status != LQ_OK)
         return status;
+    for (uint64_t i = p->first; i < p->last; i++) {
+        w->tensors[i].offset += start;
+        w->tensors[i].member = member;
+    }
     return lqi_output_reserve(w->output, member, start + total, error);
 }
 
-static lq_status first_time(lq_writer *w, lqi_buffer *b, lq_error *error)
+static lq_status first_time(lq_writer *w, const part *p, lqi_buffer *b, lq_error *error)
 {
     uint64_t total;
-    lq_status status = settle_alignment(w);
 
-    if (status != LQ_OK)
-        return lqi_fail(error, status, NULL, "cannot set %s", LQI_GGUF_ALIGN_KEY);
-    if (!place(w, choose_alignment(w), &total))
+    if (!place(w, p, choose_alignment(w), &total))
         return lqi_fail(error, LQ_ERR_OVERFLOW, NULL, "the file's size does not fit");
-    build(b, w, 0);
+    build(b, w, p);
     if (b->failed)
         return lqi_fail(error, LQ_ERR_NOMEM, NULL, "out of memory");
-    return lay_out(w, b->bytes, total, error);
+    return lay_out(w, p, b->bytes, total, error);
 }
 
-lq_status lqi_gguf_write_header(lq_writer *w, lq_error *error)
+static lq_status write_part(lq_writer *w, part *p, lq_error *error)
 {
     lqi_buffer b = { .allocator = &w->allocator };
     lq_status status = LQ_OK;
 
-    if (!w->begun)
-        status = first_time(w, &b, error);
-    else
-        build(&b, w, w->tensor_count ? w->tensors[0].offset : 0);
+    if (!w->begun) {
+        status = first_time(w, p, &b, error);
+    } else {
+        p->start = p->last > p->first ? w->tensors[p->first].offset : 0;
+        build(&b, w, p);
+    }
     if (status == LQ_OK && b.failed)
         status = lqi_fail(error, LQ_ERR_NOMEM, NULL, "out of memory");
     if (status == LQ_OK)
-        status = lqi_output_write(w->output, 0, 0, b.data, b.bytes, error);
+        status = lqi_output_write(w->output, p->no, 0, b.data, b.bytes, error);
     lqi_buffer_free(&b);
+    return status;
+}
+
+lq_status lqi_gguf_write_header(lq_writer *w, lq_error *error)
+{
+    part p = { 0 };
+    lq_status status = w->begun ? LQ_OK : settle_alignment(w);
+
+    if (status != LQ_OK)
+        return lqi_fail(error, status, NULL, "cannot set %s", LQI_GGUF_ALIGN_KEY);
+    status = count_parts(w, &p.count, error);
+    for (; p.no < p.count && status == LQ_OK; p.no++, p.first = p.last) {
+        p.last = cut(w, p.first);
+        status = write_part(w, &p, error);
+    }
     return status;
 }

@@ -63,6 +63,19 @@ void lqi_buffer_free(lqi_buffer *b)
     b->bytes = b->capacity = 0;
 }
 
+uint64_t lqi_writer_cut(const lq_writer *w, uint64_t first, uint64_t max_bytes)
+{
+    uint64_t most = w->opts.shard_tensors ? w->opts.shard_tensors : UINT64_MAX;
+    uint64_t bytes = 0, last = first;
+
+    while (last < w->tensor_count && last - first < most) {
+        if (!lqi_add(bytes, w->tensors[last].bytes, &bytes) || (last > first && bytes > max_bytes))
+            break;
+        last++;
+    }
+    return last;
+}
+
 /* ----------------------------------------------------------------- creating */
 
 static int power_of_two(uint64_t v, uint64_t least)
@@ -86,6 +99,14 @@ static lq_status read_opts(lq_writer *w, const lq_writer_opts *opts, lq_error *e
     return LQ_OK;
 }
 
+static int output_kind(const lq_writer *w)
+{
+    if (w->container == LQ_CONTAINER_DIRECTORY)
+        return LQI_OUTPUT_DIRECTORY;
+    return w->container == LQ_CONTAINER_GGUF && (w->opts.shard_bytes || w->opts.shard_tensors)
+               ? LQI_OUTPUT_SET : LQI_OUTPUT_FILE;
+}
+
 lq_status lq_writer_create(const lq_ctx *ctx, const char *path, lq_container container,
                            const lq_writer_opts *opts, lq_writer **writer, lq_error *error)
 {
@@ -100,10 +121,12 @@ lq_status lq_writer_create(const lq_ctx *ctx, const char *path, lq_container con
     w->allocator = ctx->allocator;
     w->arena.allocator = &w->allocator;
     w->container = container;
-    status = read_opts(w, opts, error);
+    w->path = lqi_arena_text(&w->arena, path, strlen(path));
+    status = w->path ? read_opts(w, opts, error)
+                     : lqi_fail(error, LQ_ERR_NOMEM, NULL, "out of memory");
     if (status == LQ_OK)
-        status = lqi_output_create(&w->allocator, path, container == LQ_CONTAINER_DIRECTORY,
-                                   w->opts.replace, &w->output, error);
+        status = lqi_output_create(&w->allocator, path, output_kind(w), w->opts.replace,
+                                   &w->output, error);
     if (status != LQ_OK) {
         lq_writer_destroy(w);
         return status;

@@ -196,7 +196,7 @@ class lq_meta(Structure):
 
 class lq_writer_opts(Structure):
     _fields_ = [("struct_size", c_size_t), ("replace", c_int32), ("checksums", c_int32),
-                ("shard_bytes", c_uint64), ("alignment", c_uint32)]
+                ("shard_bytes", c_uint64), ("alignment", c_uint32), ("shard_tensors", c_uint32)]
 
 
 class lq_weight(Structure):
@@ -231,7 +231,8 @@ class lq_convert_opts(Structure):
                 ("tail_spec", POINTER(lq_spec)), ("container", c_int32),
                 ("search", c_int32), ("shard_bytes", c_uint64), ("choose", CHOOSE_FN),
                 ("importance", IMPORTANCE_FN), ("report", REPORT_FN), ("user", c_void_p),
-                ("progress", lq_progress), ("mix", c_char_p), ("dialect", c_char_p)]
+                ("progress", lq_progress), ("mix", c_char_p), ("dialect", c_char_p),
+                ("shard_tensors", c_uint64)]
 
 
 class lq_finding(Structure):

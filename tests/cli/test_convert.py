@@ -90,6 +90,19 @@ class Convert(Case):
                                         self.path("r.safetensors"), "--to", "awq")[0])
         self.equal("g.safetensors", "wrong.safetensors")
 
+    def test_splits(self):
+        self.quantize("s.gguf", "q4_0", "--split-max-tensors", "8")
+        parts = sorted(n for n in os.listdir(self.top) if n.startswith("s-"))
+        self.assertEqual(parts, ["s-0000%d-of-00003.gguf" % i for i in (1, 2, 3)])
+        self.quantize("whole.gguf", "q4_0")
+        self.equal("whole.gguf", parts[0])
+        self.run_lq("verify", self.path(parts[0]))
+        self.convert(parts[0], "t.gguf", "q4_1")
+        self.quantize("u", "int8:ch", "--split-max-size", "200K")
+        self.assertGreater(len([n for n in os.listdir(self.path("u")) if "-of-" in n]), 2)
+        self.fails("quantize", self.single, self.path("n.safetensors"), "-f", "int8:ch",
+                   "--split-max-size", "1M", code=2, say="one file")
+
     def test_refused(self):
         self.quantize("r.gguf", "q4_k", "--tail", "fallback")
         self.fails("convert", self.path("r.gguf"), self.path("x.safetensors"), "--to", "gptq",

@@ -14,6 +14,8 @@ import time
 import unittest
 from array import array
 
+import models
+
 LQ = os.environ["LQ"]
 
 
@@ -72,6 +74,39 @@ class Promises(unittest.TestCase):
 
     def test_killed_folder(self):
         self.kill_sweep(self.path("out"))
+
+    def visible(self, prefix):
+        files = {}
+        for name in sorted(os.listdir(self.folder)):
+            if name.startswith(prefix):
+                with open(self.path(name), "rb") as f:
+                    files[name] = f.read()
+        return files
+
+    def test_killed_set(self):
+        """Several files: all old, all new, or no first file, which is no model."""
+        model, first = self.path("model.safetensors"), "s-00001-of-00005.gguf"
+        models.safetensors(model, models.tensors())
+        command = [LQ, "quantize", model, self.path("s.gguf"), "--force", "--quiet",
+                   "--split-max-tensors", "5", "-f"]
+        sets = []
+        for spec in ("q4_0", "q8_0"):
+            start = time.monotonic()
+            subprocess.run(command + [spec], check=True)
+            took = time.monotonic() - start
+            sets.append(self.visible("s-"))
+            self.assertEqual(len(sets[-1]), 5)
+        source = random.Random(11)
+        for i in range(24):
+            process = subprocess.Popen(command + [("q4_0", "q8_0")[i % 2]])
+            time.sleep(source.random() * took * 1.1)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            after = self.visible("s-")
+            if first in after:
+                self.assertIn(after, sets, "files of both sets")
+                subprocess.run([LQ, "verify", self.path(first)], check=True,
+                               stdout=subprocess.DEVNULL)
 
     def test_fixed_memory(self):
         """256 MiB of weights through 96 MiB of address space."""

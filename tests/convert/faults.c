@@ -24,17 +24,19 @@ static void make(const lq_ctx *ctx)
 /* Each container, and each writer that holds planes or writes files of its own. */
 static const struct run {
     const char *out, *spec, *dialect;
+    uint64_t    shard_tensors;
 } runs[] = {
-    { "out.safetensors", "nf4:b64:dq", NULL },
-    { "out", "int4:g32:zp:f16", NULL },
-    { "out.gguf", "f16", NULL },
-    { "out.safetensors", "int4:g32:f16", "gptq_v1" },
-    { "out.safetensors", "int5:g32:zp:f16", "gptq_p" },
-    { "out.safetensors", "int4:g32:zp:f16", "awq" },
-    { "out.safetensors", "int3:g32:zp:f16", "compressed-tensors" },
-    { "out.safetensors", "int8:g32:zp:f16", "compressed-tensors" },
-    { "out.safetensors", "mxfp8_e4m3", "compressed-tensors" },
-    { "out", "nvfp4:gm", "modelopt" },
+    { "out.safetensors", "nf4:b64:dq", NULL, 0 },
+    { "out", "int4:g32:zp:f16", NULL, 0 },
+    { "out.gguf", "f16", NULL, 0 },
+    { "out.gguf", "f16", NULL, 1 },
+    { "out.safetensors", "int4:g32:f16", "gptq_v1", 0 },
+    { "out.safetensors", "int5:g32:zp:f16", "gptq_p", 0 },
+    { "out.safetensors", "int4:g32:zp:f16", "awq", 0 },
+    { "out.safetensors", "int3:g32:zp:f16", "compressed-tensors", 0 },
+    { "out.safetensors", "int8:g32:zp:f16", "compressed-tensors", 0 },
+    { "out.safetensors", "mxfp8_e4m3", "compressed-tensors", 0 },
+    { "out", "nvfp4:gm", "modelopt", 0 },
 };
 
 /* Dialects do not take every shape. */
@@ -51,9 +53,24 @@ static lq_convert_opts run_opts(const struct run *r, lq_spec *spec)
     lq_convert_opts o = convert_opts(spec);
 
     o.dialect = r->dialect;
+    o.shard_tensors = r->shard_tensors;
     if (r->dialect)
         o.choose = choose_even;
     return o;
+}
+
+/* Remove the output, and the files of a set; how many files it was. */
+static int clear(const struct run *r)
+{
+    char part[64];
+
+    folder_clear(out, 1);
+    unlink(out);
+    for (int i = 1; r->shard_tensors && i <= 3; i++) {
+        snprintf(part, sizeof part, "out-%05d-of-00003.gguf", i);
+        assert_int_equal(unlink(folder_path(&f, part)), 0);
+    }
+    return r->shard_tensors ? 3 : 1;
 }
 
 /* ------------------------------------------------------------------- cancel */
@@ -92,9 +109,8 @@ static void cancel(void **state)
             st = lq_convert(ctx, in, out, &o, &error);
             if (!st) {
                 assert_true(at > 3);
-                assert_int_equal(folder_count(f.path), 2);
-                folder_clear(out, 1);
-                unlink(out);
+                int files = folder_count(f.path);
+                assert_int_equal(files, 1 + clear(&runs[i]));
                 break;
             }
             assert_int_equal(st, LQ_ERR_CANCELLED);
@@ -153,8 +169,7 @@ static void no_memory(void **state)
             st = lq_convert(ctx, in, out, &o, NULL);
             assert_int_equal(m.live, base);
             if (!st) {
-                folder_clear(out, 1);
-                unlink(out);
+                clear(&runs[i]);
                 break;
             }
             if (st != LQ_ERR_NOMEM)

@@ -10,6 +10,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static int split_options(conversion *c)
+{
+    int code = args_size(c->t, c->a, OPT_SPLIT_SIZE, 0, &c->opts.shard_bytes);
+
+    if (!code)
+        code = args_count(c->t, c->a, OPT_SPLIT_TENSORS, 0, 1, UINT32_MAX,
+                          &c->opts.shard_tensors);
+    if (!code && c->opts.container == LQ_CONTAINER_SAFETENSORS
+        && (c->opts.shard_bytes || c->opts.shard_tensors))
+        return fail_usage(c->t, "a .safetensors file is one file: several go to a directory");
+    return code;
+}
+
 int conversion_begin(conversion *c, tool *t, const args *a, const lq_spec *spec)
 {
     memset(c, 0, sizeof *c);
@@ -27,7 +40,8 @@ int conversion_begin(conversion *c, tool *t, const args *a, const lq_spec *spec)
     c->opts.dry_run = args_has(a, OPT_DRY_RUN);
     c->opts.report = report_weight;
     c->opts.user = c;
-    return tool_ctx(t, a, &c->ctx);
+    int code = split_options(c);
+    return code ? code : tool_ctx(t, a, &c->ctx);
 }
 
 /* Folder of a path, as something stat() takes. */

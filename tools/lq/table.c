@@ -22,6 +22,9 @@
 #define OUTPUT \
     { OPT_DRY_RUN, "dry-run", 0, NULL, NULL, "decide and report sizes, write nothing" }, \
     { OPT_FORCE, "force", 0, NULL, NULL, "replace an existing output" }, \
+    { OPT_SPLIT_SIZE, "split-max-size", 0, "SIZE", NULL, "several files of at most this size: " \
+      "NAME-00001-of-0000N.gguf, or the shards of a directory" }, \
+    { OPT_SPLIT_TENSORS, "split-max-tensors", 0, "N", NULL, "or of at most N tensors each" }, \
     { OPT_QUIET, "quiet", 'q', NULL, NULL, "no progress, no report" }, \
     { OPT_VERBOSE, "verbose", 'v', NULL, NULL, "report every weight, with its error" }
 
@@ -69,7 +72,7 @@ static const option_row dequantize_options[] = {
 
 static const option_row convert_options[] = {
     { OPT_TO, "to", 0, "DIALECT|SPEC", NULL,
-      "gptq, awq, compressed-tensors, bitsandbytes, fp8, lq; or the format to change to" },
+      "a dialect: gptq, awq, compressed-tensors...; or the format to change to" },
     OUTPUT,
     CPU,
     COMMON
