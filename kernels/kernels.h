@@ -62,6 +62,10 @@ typedef enum lqi_decoder {
     LQI_DECODER_INT8,           /* two's complement: (code - zero) * scale */
     LQI_DECODER_INT8_ABSMAX,    /* two's complement: code * scale * (1 / 127) */
     LQI_DECODER_INT8_64,        /* two's complement: code / 64 * scale */
+    LQI_DECODER_INT_BITS,       /* 'bits' each as a stream: (code - zero or half) * scale */
+    LQI_DECODER_TABLE2,         /* two bits each, from the low end: table[code] * scale */
+    LQI_DECODER_E2M3,           /* six bits each as a stream: number * scale */
+    LQI_DECODER_E3M2,
     LQI_DECODER_E4M3,           /* OCP E4M3FN: number * scale */
     LQI_DECODER_E5M2,
     LQI_DECODER_F16,            /* plain numbers */
@@ -70,6 +74,7 @@ typedef enum lqi_decoder {
     LQI_DECODER_F16_NIBBLES,    /* f16 scale, 16 bytes: 16 codes around 8 low, then 16 high */
     LQI_DECODER_F16_TABLE4,     /* the same layout, values from the table */
     LQI_DECODER_E8M0_TABLE4,    /* scale 2^(byte - 128), the same layout and table */
+    LQI_DECODER_UE4M3_TABLE4,   /* 64: four scales of lib/format/gguf_nvfp4.c, nibbles */
     LQI_DECODER_F16X2_NIBBLES,  /* f16 scale and addend, the same layout, codes from 0 */
     LQI_DECODER_F16_NIBBLES_BIT,    /* f16 scale, 32 fifth bits, nibbles: around 16 */
     LQI_DECODER_F16X2_NIBBLES_BIT,  /* f16 scale and addend, fifth bits, nibbles: from 0 */
@@ -79,6 +84,8 @@ typedef enum lqi_decoder {
     LQI_DECODER_AFFINE_NIBBLES,     /* d, dmin, 8 x (scale, minimum) of 6 bits, nibbles */
     LQI_DECODER_AFFINE_NIBBLES_BIT, /* d, dmin, the same 12 bytes, fifth bits, nibbles */
     LQI_DECODER_SYMMETRIC_6_BITS,   /* low nibbles, upper two bits, 16 x i8 scales, d */
+    LQI_DECODER_TERNARY_DIGITS,     /* five codes to a byte, f16 scale: lib/format/tq1_0.c */
+    LQI_DECODER_TERNARY_PAIRS,      /* two bits, 4 x 32 to 32 bytes, f16 scale */
     LQI_DECODER_F16_TABLE4_SCALES,  /* d, 8 scales of 6 bits, nibbles through the table */
     /* the same, entries of a codebook for 8 or 4 weights; even: 7 bits stand for 8 signs */
     LQI_DECODER_EIGHTS_U8,          /* d, 8 x (4 entries of u8, 4 x 7 even signs, scale) */
@@ -154,6 +161,10 @@ typedef enum lqi_encoder {
     LQI_ENCODER_F16_NIBBLES_BIT,
     LQI_ENCODER_F16X2_NIBBLES,
     LQI_ENCODER_F16X2_NIBBLES_BIT,
+    LQI_ENCODER_E8M0_TABLE4,    /* lib/format/gguf_mxfp4.c */
+    LQI_ENCODER_UE4M3_TABLE4,   /* lib/format/gguf_nvfp4.c */
+    LQI_ENCODER_TERNARY_DIGITS,
+    LQI_ENCODER_TERNARY_PAIRS,
     /* planar, with scales as the format of this name wants them */
     LQI_ENCODER_LADDER_HIGH,    /* scale = largest magnitude, y = x * (1 / scale) */
     LQI_ENCODER_INT2,           /* lib/format/int.h: symmetric, or with integer zero points */

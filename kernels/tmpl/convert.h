@@ -41,11 +41,12 @@ static void f32_to_f16(const float *src, void *dst, size_t n)
     uint8_t *d = dst;
     size_t i = 0;
 
-    for (; i + V_LANES <= n; i += V_LANES) {
-        v_f32 v = v_load(src + i);
-        v_to_f16(d + 2 * i, v);
-        if (v_any_nan(v))
-            for (size_t j = i; j < i + V_LANES; j++)
+    for (; i + 2 * V_LANES <= n; i += 2 * V_LANES) {
+        v_f32 a = v_load(src + i), b = v_load(src + i + V_LANES);
+        v_to_f16(d + 2 * i, a);
+        v_to_f16(d + 2 * (i + V_LANES), b);
+        if (v_any_nan2(a, b))
+            for (size_t j = i; j < i + 2 * V_LANES; j++)
                 lqi_store16(d + 2 * j, lqi_f32_to_f16(src[j]));
     }
     for (; i < n; i++)
@@ -57,8 +58,13 @@ static void f32_to_bf16(const float *src, void *dst, size_t n)
     uint8_t *d = dst;
     size_t i = 0;
 
-    for (; i + V_LANES <= n; i += V_LANES)
-        v_to_bf16(d + 2 * i, v_load(src + i));
+    for (; i + 2 * V_LANES <= n; i += 2 * V_LANES) {
+        v_f32 a = v_load(src + i), b = v_load(src + i + V_LANES);
+        v_to_bf16_2(d + 2 * i, a, b);
+        if (v_any_nan2(a, b))
+            for (size_t j = i; j < i + 2 * V_LANES; j++)
+                lqi_store16(d + 2 * j, lqi_f32_to_bf16(src[j]));
+    }
     for (; i < n; i++)
         lqi_store16(d + 2 * i, lqi_f32_to_bf16(src[i]));
 }

@@ -163,26 +163,13 @@ static void decode_int8_absmax(const lqi_run *run, float *y)
 
 /* ------------------------------------------------------------- 8-bit floats */
 
-#define FP8_PIECE 128   /* codes looked through for NaN at a time */
-
-/* Whether one of n codes, a multiple of 8, is 0x7f or 0xff: then the sum of its lower bits
- * and 1 has bit 7 set. */
-V_INLINE int any_e4m3_nan(const uint8_t *codes, int n)
+/* The vocabulary makes 480 of NaN codes, which no other code is. */
+V_INLINE v_f32 e4m3_at(const uint8_t *codes)
 {
-    const uint64_t low = 0x7f7f7f7f7f7f7f7f, one = 0x0101010101010101;
-    uint64_t seen = 0, word;
+    v_f32 v = v_from_e4m3(codes);
+    v_u32 nan = (v_as_u32(v) & 0x80000000) | 0x7fc00000;
 
-    for (int i = 0; i < n; i += 8) {
-        memcpy(&word, codes + i, sizeof word);
-        seen |= (word & low) + one;
-    }
-    return (seen & ~low) != 0;
-}
-
-V_INLINE void e4m3_one_by_one(const uint8_t *codes, size_t n, float scale, float *y)
-{
-    for (size_t i = 0; i < n; i++)
-        y[i] = lqi_e4m3_to_f32(codes[i]) * scale;
+    return v_select(v_eq(v_abs(v), v_set1(480)), v_as_f32(nan), v);
 }
 
 V_INLINE void e4m3(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)
@@ -192,20 +179,10 @@ V_INLINE void e4m3(const lqi_run *run, uint64_t first, size_t n, size_t group, f
     v_f32 s = v_set1(scale);
     size_t i = 0;
 
-    for (; i + FP8_PIECE <= n; i += FP8_PIECE) {
-        if (any_e4m3_nan(codes + i, FP8_PIECE)) {
-            e4m3_one_by_one(codes + i, FP8_PIECE, scale, y + i);
-            continue;
-        }
-        for (size_t k = i; k < i + FP8_PIECE; k += V_LANES)
-            v_store(y + k, v_from_e4m3(codes + k) * s);
-    }
-    for (; i + V_LANES <= n; i += V_LANES) {
-        v_store(y + i, v_from_e4m3(codes + i) * s);
-        if (any_e4m3_nan(codes + i, V_LANES))
-            e4m3_one_by_one(codes + i, V_LANES, scale, y + i);
-    }
-    e4m3_one_by_one(codes + i, n - i, scale, y + i);
+    for (; i + V_LANES <= n; i += V_LANES)
+        v_store(y + i, e4m3_at(codes + i) * s);
+    for (; i < n; i++)
+        y[i] = lqi_e4m3_to_f32(codes[i]) * scale;
 }
 
 V_INLINE void e5m2(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)

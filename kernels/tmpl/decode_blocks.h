@@ -87,6 +87,21 @@ V_INLINE void e8m0_table4(const lqi_run *run, const uint8_t *b, float *y)
 }
 BLOCK_DECODER(e8m0_table4, 32, 17)
 
+/* Four scales of E4M3 without sign, halved, whose NaN code means 0. */
+V_INLINE void ue4m3_table4(const lqi_run *run, const uint8_t *b, float *y)
+{
+    v_table4 levels = v_table4_load(run->table);
+    v_u32 d = v_load_u8(b) & 0x7f, normal = (d << 20) + (119u << 23);
+    v_f32 small = v_int_to_f32(d) * v_set1(0x1p-10f);
+    v_u32 s = v_where_uless(d, v_set1u(8), v_as_u32(small), normal);
+    float scale[V_LANES];
+
+    v_store(scale, v_as_f32(v_where_uless(d, v_set1u(0x7f), s, v_set1u(0))));
+    for (int j = 0; j < 4; j++)
+        v_table4_split8(v_table4_mul(levels, scale[j]), b + 4 + 8 * j, y + 16 * j);
+}
+BLOCK_DECODER(ue4m3_table4, 64, 36)
+
 V_INLINE void f16x2_nibbles(const lqi_run *run, const uint8_t *b, float *y)
 {
     v_table4 t = v_table4_mul(v_table4_load(nibble_values), load_f16(b));
@@ -226,6 +241,47 @@ V_INLINE void affine_2_bits(const lqi_run *run, const uint8_t *b, float *y)
         }
 }
 BLOCK_DECODER(affine_2_bits, 256, 84)
+
+/* Two bits, of which byte i of each half of the block has those of codes i + 32 k. */
+V_INLINE void ternary_pairs(const lqi_run *run, const uint8_t *b, float *y)
+{
+    v_table4 t = v_table4_mul(v_table4_sub(v_table4_load(value_of_2_bits), 1), load_f16(b + 64));
+
+    (void)run;
+    for (int half = 0; half < 64; half += 32, y += 128)
+        for (int i = 0; i < 32; i += V_LANES) {
+            v_u32 q = v_load_u8(b + half + i);
+            for (int k = 0; k < 4; k++, q >>= 2)
+                v_store(y + 32 * k + i, v_table4_at(t, q));
+        }
+}
+BLOCK_DECODER(ternary_pairs, 256, 66)
+
+/* Bytes are fractions whose digits in base 3 are codes, 'digits' of them, 'step' apart. */
+V_INLINE void digits(v_u32 q, v_f32 d, size_t step, int n, float *y)
+{
+    for (int k = 0; k < n; k++, y += step) {
+        q = q + q + q;
+        v_store(y, v_int_to_f32((q >> 8) - 1) * d);
+        q &= 255;
+    }
+}
+
+V_INLINE void ternary_digits(const lqi_run *run, const uint8_t *b, float *y)
+{
+    float last[4][V_LANES];
+    v_f32 d = v_set1(load_f16(b + 52));
+
+    (void)run;
+    for (int i = 0; i < 32; i += V_LANES)
+        digits(v_load_u8(b + i), d, 32, 5, y + i);
+    for (int i = 0; i < 16; i += V_LANES)
+        digits(v_load_u8(b + 32 + i), d, 16, 5, y + 160 + i);
+    digits(v_from_u8x8(lqi_load32(b + 48)), d, V_LANES, 4, last[0]);
+    for (int k = 0; k < 4; k++)
+        memcpy(y + 240 + 4 * k, last[k], 4 * sizeof *y);
+}
+BLOCK_DECODER(ternary_digits, 256, 54)
 
 /* 16 scales of 6 bits around 32: nibbles low in bytes 0..7, then high, their upper bits in
  * bytes 8..11, two each.  Products with d. */

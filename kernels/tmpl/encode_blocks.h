@@ -22,15 +22,16 @@
 /* V_LANES blocks; 0, and nothing promised about the bytes, if they are odd. */
 typedef int batch_encoder(const float *x, uint8_t *b);
 
-V_INLINE void encode_plain(const lqi_encode_run *run, size_t first, size_t blocks, size_t bytes)
+/* Numbers [at, at + n) of the run, whole blocks whose bytes are at 'codes'. */
+V_INLINE void encode_plain(const lqi_encode_run *run, size_t at, size_t n, uint8_t *codes)
 {
     lqi_encode_run part = *run;
 
-    part.x += first * BLOCK;
-    part.n = blocks * BLOCK;
-    part.codes += first * bytes;
+    part.x += at;
+    part.n = n;
+    part.codes = codes;
     if (part.imp)
-        part.imp += first * BLOCK;
+        part.imp += at;
     run->plain(&part);
 }
 
@@ -54,10 +55,10 @@ V_INLINE void encode_batches(const lqi_encode_run *run, size_t bytes, batch_enco
 
     for (; i + V_LANES <= blocks; i += V_LANES)
         if (!batch(run->x + i * BLOCK, run->codes + i * bytes))
-            encode_plain(run, i, V_LANES, bytes);
+            encode_plain(run, i * BLOCK, V_LANES * BLOCK, run->codes + i * bytes);
     if (i < blocks && !encode_rest(run->x + i * BLOCK, blocks - i, bytes, batch,
                                    run->codes + i * bytes))
-        encode_plain(run, i, blocks - i, bytes);
+        encode_plain(run, i * BLOCK, (blocks - i) * BLOCK, run->codes + i * bytes);
 }
 
 /* A lane that is neither 0 nor of a magnitude with which all goes well. */
@@ -87,6 +88,22 @@ V_INLINE void block_ranges(const float *x, v_f32 *least, v_f32 *most)
     }
     *least = v_min_tree(lo);
     *most = v_max_tree(hi);
+}
+
+/* Largest magnitude of 'count' whole groups, one to a lane; lanes beyond repeat the first. */
+V_INLINE v_f32 group_magnitudes(const float *x, size_t group, size_t count)
+{
+    v_f32 most[V_LANES];
+
+    for (size_t g = 0; g < V_LANES; g++, x += group) {
+        most[g] = most[0];
+        if (g >= count)
+            continue;
+        most[g] = v_abs(v_load(x));
+        for (size_t i = V_LANES; i < group; i += V_LANES)
+            most[g] = v_max(v_abs(v_load(x + i)), most[g]);
+    }
+    return v_max_tree(most);
 }
 
 /* -------------------------------------------------------- around a middle */
@@ -282,16 +299,10 @@ V_INLINE v_u32 round_away(v_f32 v)
 
 V_INLINE int f16_i8_batch(const float *x, uint8_t *b)
 {
-    v_f32 most[V_LANES], magnitude, scale;
+    v_f32 magnitude = group_magnitudes(x, BLOCK, V_LANES), scale;
     uint16_t d[V_LANES];
     float inverse[V_LANES];
 
-    for (int k = 0; k < V_LANES; k++) {
-        most[k] = v_abs(v_load(x + k * BLOCK));
-        for (int i = V_LANES; i < BLOCK; i += V_LANES)
-            most[k] = v_max(v_abs(v_load(x + k * BLOCK + i)), most[k]);
-    }
-    magnitude = v_max_tree(most);
     if (any_odd(magnitude))
         return 0;
     scale = v_div(magnitude, v_set1(127));

@@ -122,23 +122,7 @@ V_INLINE void plain_groups(const lqi_encode_run *run, size_t at, size_t n)
     run->plain(&part);
 }
 
-/* Largest magnitude of 'count' whole groups, one to a lane; lanes beyond repeat the first. */
-V_INLINE v_f32 group_magnitudes(const float *x, size_t group, size_t count)
-{
-    v_f32 most[V_LANES];
-
-    for (size_t g = 0; g < V_LANES; g++, x += group) {
-        most[g] = most[0];
-        if (g >= count)
-            continue;
-        most[g] = v_abs(v_load(x));
-        for (size_t i = V_LANES; i < group; i += V_LANES)
-            most[g] = v_max(v_abs(v_load(x + i)), most[g]);
-    }
-    return v_max_tree(most);
-}
-
-/* The same for ranges, which include 0. */
+/* Ranges of 'count' whole groups, which include 0. */
 V_INLINE void group_ranges(const float *x, size_t group, size_t count, v_f32 *least, v_f32 *most)
 {
     v_f32 lo[V_LANES], hi[V_LANES];

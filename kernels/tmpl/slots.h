@@ -16,6 +16,10 @@ static void fill_decoders(lqi_kernels *k)
     k->decode[LQI_DECODER_INT8] = decode_int8;
     k->decode[LQI_DECODER_INT8_ABSMAX] = decode_int8_absmax;
     k->decode[LQI_DECODER_INT8_64] = decode_int8_64;
+    k->decode[LQI_DECODER_INT_BITS] = decode_int_bits;
+    k->decode[LQI_DECODER_TABLE2] = decode_table2;
+    k->decode[LQI_DECODER_E2M3] = decode_e2m3;
+    k->decode[LQI_DECODER_E3M2] = decode_e3m2;
     k->decode[LQI_DECODER_E4M3] = decode_e4m3;
     k->decode[LQI_DECODER_E5M2] = decode_e5m2;
     k->decode[LQI_DECODER_F16] = decode_f16;
@@ -24,6 +28,7 @@ static void fill_decoders(lqi_kernels *k)
     k->decode[LQI_DECODER_F16_NIBBLES] = decode_f16_nibbles;
     k->decode[LQI_DECODER_F16_TABLE4] = decode_f16_table4;
     k->decode[LQI_DECODER_E8M0_TABLE4] = decode_e8m0_table4;
+    k->decode[LQI_DECODER_UE4M3_TABLE4] = decode_ue4m3_table4;
     k->decode[LQI_DECODER_F16X2_NIBBLES] = decode_f16x2_nibbles;
     k->decode[LQI_DECODER_F16_NIBBLES_BIT] = decode_f16_nibbles_bit;
     k->decode[LQI_DECODER_F16X2_NIBBLES_BIT] = decode_f16x2_nibbles_bit;
@@ -32,6 +37,8 @@ static void fill_decoders(lqi_kernels *k)
     k->decode[LQI_DECODER_AFFINE_NIBBLES] = decode_affine_nibbles;
     k->decode[LQI_DECODER_AFFINE_NIBBLES_BIT] = decode_affine_nibbles_bit;
     k->decode[LQI_DECODER_SYMMETRIC_6_BITS] = decode_symmetric_6_bits;
+    k->decode[LQI_DECODER_TERNARY_DIGITS] = decode_ternary_digits;
+    k->decode[LQI_DECODER_TERNARY_PAIRS] = decode_ternary_pairs;
     k->decode[LQI_DECODER_F16_TABLE4_SCALES] = decode_f16_table4_scales;
     k->decode[LQI_DECODER_EIGHTS_U8] = decode_eights_u8;
     k->decode[LQI_DECODER_EIGHTS_U16] = decode_eights_u16;
@@ -51,6 +58,10 @@ static void fill_encoders(lqi_kernels *k)
     k->encode[LQI_ENCODER_F16_NIBBLES_BIT] = encode_f16_nibbles_bit;
     k->encode[LQI_ENCODER_F16X2_NIBBLES] = encode_f16x2_nibbles;
     k->encode[LQI_ENCODER_F16X2_NIBBLES_BIT] = encode_f16x2_nibbles_bit;
+    k->encode[LQI_ENCODER_E8M0_TABLE4] = encode_e8m0_table4;
+    k->encode[LQI_ENCODER_UE4M3_TABLE4] = encode_ue4m3_table4;
+    k->encode[LQI_ENCODER_TERNARY_DIGITS] = encode_ternary_digits;
+    k->encode[LQI_ENCODER_TERNARY_PAIRS] = encode_ternary_pairs;
     k->encode[LQI_ENCODER_LADDER_HIGH] = encode_ladder_high;
     k->encode[LQI_ENCODER_INT2] = encode_int2;
     k->encode[LQI_ENCODER_INT3] = encode_int3;

@@ -13,6 +13,7 @@
 
 #include "kernels/tmpl/convert.h"
 #include "kernels/tmpl/decode.h"
+#include "kernels/tmpl/decode_bits.h"
 #include "kernels/tmpl/decode_blocks.h"
 #include "kernels/tmpl/decode_grids.h"
 #include "kernels/tmpl/encode_blocks.h"
@@ -20,6 +21,8 @@
 #include "kernels/tmpl/encode_planar.h"
 #include "kernels/tmpl/gemm_tile.h"
 #include "kernels/tmpl/planar_formats.h"
+#include "kernels/tmpl/encode_e2m1.h"
+#include "kernels/tmpl/encode_ternary.h"
 #include "kernels/tmpl/scan.h"
 #include "kernels/tmpl/search.h"
 #include "kernels/tmpl/tile_f32.h"

@@ -69,6 +69,30 @@ V_INLINE void v_to_bf16(void *p, v_f32 v)
     _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(r));
 }
 
+/* Whether one of two vectors has a NaN. */
+V_INLINE int v_any_nan2(v_f32 a, v_f32 b)
+{
+    return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_UNORD_Q)) != 0;
+}
+
+/* Rounded to bf16, in the lower half of lanes. */
+V_INLINE __m256i v_round_bf16(v_f32 v)
+{
+    __m256i bits = _mm256_castps_si256(v);
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    __m256i sum = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+
+    return _mm256_srli_epi32(sum, 16);
+}
+
+/* Two vectors without NaN. */
+V_INLINE void v_to_bf16_2(void *p, v_f32 a, v_f32 b)
+{
+    __m256i both = _mm256_packus_epi32(v_round_bf16(a), v_round_bf16(b));
+
+    _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(both, 0xd8));
+}
+
 /* One f16; NaN keeps its payload but is quieted. */
 V_INLINE float v_f16_scalar(uint16_t h)
 {
@@ -200,6 +224,15 @@ V_INLINE v_u32 v_gather(const int32_t *p, v_u32 i)
 /* Bit i is the top bit of lane i. */
 V_INLINE uint32_t v_top_bits(v_u32 u) { return (uint32_t)_mm256_movemask_ps(v_as_f32(u)); }
 
+/* Numbers given by the low 16 bits of lanes, the rest of which is 0. */
+V_INLINE v_f32 v_from_f16_bits(v_u32 u)
+{
+    __m256i bits = (__m256i)u;
+
+    return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(bits),
+                                            _mm256_extracti128_si256(bits, 1)));
+}
+
 /* Eight bytes, the lowest first. */
 V_INLINE v_u32 v_from_u8x8(uint64_t bytes)
 {
@@ -211,6 +244,17 @@ V_INLINE v_f32 v_from_i8x8(const uint64_t *eight)
 {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128((int64_t)eight[0])));
 }
+
+/* u + 1 in the lanes of m. */
+V_INLINE v_u32 v_count(v_mask m, v_u32 u) { return u - (v_u32)m; }
+
+/* Pieces of eight numbers 'next' apart, of which a vector has one; and a number for each. */
+V_INLINE v_f32 v_load_pieces(const float *p, size_t next)
+{
+    (void)next;
+    return v_load(p);
+}
+V_INLINE v_f32 v_set_pieces(const float *f) { return v_set1(f[0]); }
 
 /* All bits of lane i if bit i is set. */
 V_INLINE v_u32 v_spread(uint32_t bits)
@@ -417,6 +461,45 @@ V_INLINE void v_store_bytes4(uint8_t *p, const v_u32 u[4])
 
     _mm256_storeu_si256((__m256i *)p, _mm256_permutevar8x32_epi32(
         _mm256_packus_epi16(a, b), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+}
+
+/* 8 bytes to 16 numbers: the low nibbles, then the high ones. */
+V_INLINE void v_table4_split8(v_table4 t, const uint8_t *q, float *y)
+{
+    v_u32 codes = v_load_u8(q);
+
+    v_store(y, v_table4_at(t, codes));
+    v_store(y + 8, v_table4_at(t, codes >> 4));
+}
+
+/* --------------------------------------------------------------- streams of bits */
+
+/* Codes of 'bits' bits: which two bytes each lies in, and where. */
+typedef struct v_stream {
+    __m256i bytes, shift, mask;
+} v_stream;
+
+#define V_STREAM_BYTES 8   /* that v_stream_at() reads */
+
+V_INLINE v_stream v_stream_of(unsigned bits)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    __m256i at = _mm256_mullo_epi32(lane, _mm256_set1_epi32((int)bits));
+    __m256i byte = _mm256_srli_epi32(at, 3);
+    __m256i two = _mm256_or_si256(byte, _mm256_slli_epi32(byte, 8));
+
+    return (v_stream){ _mm256_add_epi32(two, _mm256_set1_epi32((int)0x80800100)),
+                       _mm256_and_si256(at, _mm256_set1_epi32(7)),
+                       _mm256_set1_epi32((1 << bits) - 1) };
+}
+
+/* V_LANES codes from the start of a byte on. */
+V_INLINE v_u32 v_stream_at(const v_stream *s, const uint8_t *p)
+{
+    __m256i all = _mm256_set1_epi64x((int64_t)lqi_load64(p));
+    __m256i two = _mm256_shuffle_epi8(all, s->bytes);
+
+    return (v_u32)_mm256_and_si256(_mm256_srlv_epi32(two, s->shift), s->mask);
 }
 
 /* ------------------------------------------------------------- 8-bit floats */

@@ -73,6 +73,31 @@ V_INLINE void v_to_bf16(void *p, v_f32 v)
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(r));
 }
 
+/* Whether one of two vectors has a NaN. */
+V_INLINE int v_any_nan2(v_f32 a, v_f32 b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q) != 0;
+}
+
+/* What rounds to bf16 when the lower half is dropped. */
+V_INLINE __m512i v_round_bf16(v_f32 v)
+{
+    __m512i bits = _mm512_castps_si512(v);
+    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+
+    return _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+}
+
+/* Two vectors without NaN. */
+V_INLINE void v_to_bf16_2(void *p, v_f32 a, v_f32 b)
+{
+    const __m512i upper = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37,
+                                           35, 33, 31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9,
+                                           7, 5, 3, 1);
+
+    _mm512_storeu_si512(p, _mm512_permutex2var_epi16(v_round_bf16(a), upper, v_round_bf16(b)));
+}
+
 /* One f16; NaN keeps its payload but is quieted. */
 V_INLINE float v_f16_scalar(uint16_t h)
 {
@@ -196,6 +221,14 @@ V_INLINE v_u32 v_gather(const int32_t *p, v_u32 i)
 /* Bit i is the top bit of lane i. */
 V_INLINE uint32_t v_top_bits(v_u32 u) { return _mm512_movepi32_mask((__m512i)u); }
 
+/* Numbers given by the low 16 bits of lanes. */
+V_INLINE v_f32 v_from_f16_bits(v_u32 u)
+{
+    __m512i bits = (__m512i)u;
+
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(bits));
+}
+
 /* Eight bytes, the lowest first; lanes from 8 on are 0. */
 V_INLINE v_u32 v_from_u8x8(uint64_t bytes)
 {
@@ -207,6 +240,23 @@ V_INLINE v_f32 v_from_i8x8(const uint64_t *eight)
 {
     __m128i bytes = _mm_set_epi64x((int64_t)eight[1], (int64_t)eight[0]);
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+}
+
+/* u + 1 in the lanes of m. */
+V_INLINE v_u32 v_count(v_mask m, v_u32 u)
+{
+    return (v_u32)_mm512_mask_add_epi32((__m512i)u, m, (__m512i)u, _mm512_set1_epi32(1));
+}
+
+/* Eight numbers at p and eight 'next' numbers on; and a number for each of these pieces. */
+V_INLINE v_f32 v_load_pieces(const float *p, size_t next)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(p)),
+                              _mm256_loadu_ps(p + next), 1);
+}
+V_INLINE v_f32 v_set_pieces(const float *f)
+{
+    return _mm512_mask_blend_ps(0xff00, v_set1(f[0]), v_set1(f[1]));
 }
 
 /* All bits of lane i if bit i is set. */
@@ -372,6 +422,45 @@ V_INLINE void v_store_bytes4(uint8_t *p, const v_u32 u[4])
     __m512i high = _mm512_permutex2var_epi8((__m512i)u[2], order, (__m512i)u[3]);
 
     _mm512_storeu_si512(p, _mm512_inserti64x4(low, _mm512_castsi512_si256(high), 1));
+}
+
+/* 8 bytes to 16 numbers: the low nibbles, then the high ones. */
+V_INLINE void v_table4_split8(v_table4 t, const uint8_t *q, float *y)
+{
+    __m128i bytes = _mm_set1_epi64x((int64_t)lqi_load64(q));
+    __m512i lanes = _mm512_cvtepu8_epi32(bytes), high = _mm512_srli_epi32(lanes, 4);
+
+    v_store(y, v_table4_at(t, (v_u32)_mm512_mask_blend_epi32(0xff00, lanes, high)));
+}
+
+/* --------------------------------------------------------------- streams of bits */
+
+/* Codes of 'bits' bits: which two bytes each lies in, and where. */
+typedef struct v_stream {
+    __m512i bytes, shift, mask;
+} v_stream;
+
+#define V_STREAM_BYTES 16   /* that v_stream_at() reads */
+
+V_INLINE v_stream v_stream_of(unsigned bits)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i at = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)bits));
+    __m512i byte = _mm512_srli_epi32(at, 3);
+    __m512i two = _mm512_or_si512(byte, _mm512_slli_epi32(byte, 8));
+
+    return (v_stream){ _mm512_add_epi32(two, _mm512_set1_epi32((int)0x80800100)),
+                       _mm512_and_si512(at, _mm512_set1_epi32(7)),
+                       _mm512_set1_epi32((1 << bits) - 1) };
+}
+
+/* V_LANES codes from the start of a byte on. */
+V_INLINE v_u32 v_stream_at(const v_stream *s, const uint8_t *p)
+{
+    __m512i all = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)p));
+    __m512i two = _mm512_shuffle_epi8(all, s->bytes);
+
+    return (v_u32)_mm512_and_si512(_mm512_srlv_epi32(two, s->shift), s->mask);
 }
 
 /* ------------------------------------------------------------- 8-bit floats */

@@ -14,9 +14,11 @@
 #include "lib/format/blocked.h"
 #include "lib/format/search.h"
 
+#define LQI_E2M1_LEVELS { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 }
+
 static inline float lqi_e2m1_level(uint32_t code)
 {
-    static const int8_t level[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
+    static const int8_t level[16] = LQI_E2M1_LEVELS;
 
     return (float)level[code];
 }

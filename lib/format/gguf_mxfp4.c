@@ -125,7 +125,7 @@ static void decode(const lqi_run *run, float *y)
 }
 
 /* The levels of e2m1.h, for decoders. */
-static const float levels[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
+static const float levels[16] = LQI_E2M1_LEVELS;
 
 static const lqi_tunable tunable[] = {
     { (uint16_t)offsetof(mxfp4_param, e), 1, LQI_TUNE_U8, 0, 254 },
@@ -144,6 +144,7 @@ const lqi_format lqi_format_gguf_mxfp4 = {
     .unit        = 1,
     .strip_rows  = 1,
     .decoder     = LQI_DECODER_E8M0_TABLE4,
+    .encoder     = LQI_ENCODER_E8M0_TABLE4,
     .table       = levels,
     .gguf        = 39,
     .param_bytes = sizeof(mxfp4_param),

@@ -126,6 +126,9 @@ static void decode(const lqi_run *run, float *y)
     lqi_decode_blocks(run, LEN, BYTES, decode_block, y);
 }
 
+/* The levels of e2m1.h, for decoders. */
+static const float levels[16] = LQI_E2M1_LEVELS;
+
 static const lqi_tunable tunable[] = {
     { (uint16_t)offsetof(nvfp4_param, d), SUBS, LQI_TUNE_U8, 0, 0x7e },
     { 0 },
@@ -143,6 +146,9 @@ const lqi_format lqi_format_gguf_nvfp4 = {
     .unit        = 1,
     .strip_rows  = 1,
     .max_abs     = 448.0f * 6,
+    .decoder     = LQI_DECODER_UE4M3_TABLE4,
+    .encoder     = LQI_ENCODER_UE4M3_TABLE4,
+    .table       = levels,
     .gguf        = 40,
     .param_bytes = sizeof(nvfp4_param),
     .tunable = tunable,

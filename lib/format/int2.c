@@ -19,6 +19,7 @@ const lqi_format lqi_format_int2 = {
     .id           = LQ_FORMAT_INT2,
     .scale_type   = LQ_F16,
     .group_cols   = 128,
+    .decoder      = LQI_DECODER_INT_BITS,
     .encoder      = LQI_ENCODER_INT2,
     .rounder      = LQI_ROUNDER_INT2,
     .decode       = decode_stream

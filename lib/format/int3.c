@@ -19,6 +19,7 @@ const lqi_format lqi_format_int3 = {
     .id           = LQ_FORMAT_INT3,
     .scale_type   = LQ_F16,
     .group_cols   = 128,
+    .decoder      = LQI_DECODER_INT_BITS,
     .encoder      = LQI_ENCODER_INT3,
     .rounder      = LQI_ROUNDER_INT3,
     .decode       = decode_stream

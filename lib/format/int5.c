@@ -19,6 +19,7 @@ const lqi_format lqi_format_int5 = {
     .id           = LQ_FORMAT_INT5,
     .scale_type   = LQ_F16,
     .group_cols   = 128,
+    .decoder      = LQI_DECODER_INT_BITS,
     .encoder      = LQI_ENCODER_INT5,
     .rounder      = LQI_ROUNDER_INT5,
     .decode       = decode_stream

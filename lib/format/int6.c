@@ -19,6 +19,7 @@ const lqi_format lqi_format_int6 = {
     .id           = LQ_FORMAT_INT6,
     .scale_type   = LQ_F16,
     .group_cols   = 128,
+    .decoder      = LQI_DECODER_INT_BITS,
     .encoder      = LQI_ENCODER_INT6,
     .rounder      = LQI_ROUNDER_INT6,
     .decode       = decode_stream

@@ -18,6 +18,7 @@ const lqi_format lqi_format_int7 = {
     .id           = LQ_FORMAT_INT7,
     .scale_type   = LQ_F16,
     .group_cols   = 128,
+    .decoder      = LQI_DECODER_INT_BITS,
     .encoder      = LQI_ENCODER_INT7,
     .rounder      = LQI_ROUNDER_INT7,
     .decode       = decode_stream

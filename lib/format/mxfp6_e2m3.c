@@ -27,6 +27,7 @@ const lqi_format lqi_format_mxfp6_e2m3 = {
     .id           = LQ_FORMAT_MXFP6_E2M3,
     .bits         = 6,
     .table        = table,
+    .decoder      = LQI_DECODER_E2M3,
     .encoder      = LQI_ENCODER_MX_E2M3,
     .rounder      = LQI_ROUNDER_E2M3,
     .decode       = lqi_table6_decode

@@ -26,6 +26,7 @@ const lqi_format lqi_format_mxfp6_e3m2 = {
     .id           = LQ_FORMAT_MXFP6_E3M2,
     .bits         = 6,
     .table        = table,
+    .decoder      = LQI_DECODER_E3M2,
     .encoder      = LQI_ENCODER_MX_E3M2,
     .rounder      = LQI_ROUNDER_E3M2,
     .decode       = lqi_table6_decode
