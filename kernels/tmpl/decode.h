@@ -163,26 +163,40 @@ static void decode_int8_absmax(const lqi_run *run, float *y)
 
 /* ------------------------------------------------------------- 8-bit floats */
 
-/* The vocabulary makes 480 of NaN codes, which no other code is. */
-V_INLINE v_f32 e4m3_at(const uint8_t *codes)
+/* Whether one of n codes is 0x7f or 0xff: then the sum of its lower bits and 1 has bit 7 set. */
+V_INLINE int any_e4m3_nan(const uint8_t *codes, size_t n)
 {
-    v_f32 v = v_from_e4m3(codes);
-    v_u32 nan = (v_as_u32(v) & 0x80000000) | 0x7fc00000;
+    const uint64_t low = 0x7f7f7f7f7f7f7f7f, one = 0x0101010101010101;
+    uint64_t seen = 0, word;
+    size_t i = 0;
 
-    return v_select(v_eq(v_abs(v), v_set1(480)), v_as_f32(nan), v);
+    for (; i + 8 <= n; i += 8) {
+        memcpy(&word, codes + i, sizeof word);
+        seen |= (word & low) + one;
+    }
+    for (; i < n; i++)
+        seen |= (codes[i] & 0x7fu) + 1;
+    return (seen & ~low) != 0;
 }
 
+/* No NaN, and scales that may be multiplied with 256. */
 V_INLINE void e4m3(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)
 {
     const uint8_t *codes = run->codes + first;
     float scale = run->scale[group];
-    v_f32 s = v_set1(scale);
+    v_f32 s = v_set1(scale * 256);
     size_t i = 0;
 
     for (; i + V_LANES <= n; i += V_LANES)
-        v_store(y + i, e4m3_at(codes + i) * s);
+        v_store(y + i, v_from_e4m3(codes + i) * s);
     for (; i < n; i++)
         y[i] = lqi_e4m3_to_f32(codes[i]) * scale;
+}
+
+V_INLINE void e4m3_with_care(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = lqi_e4m3_to_f32(run->codes[first + i]) * run->scale[group];
 }
 
 V_INLINE void e5m2(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y)
@@ -200,7 +214,15 @@ V_INLINE void e5m2(const lqi_run *run, uint64_t first, size_t n, size_t group, f
 
 static void decode_e4m3(const lqi_run *run, float *y)
 {
-    decode_stretches(run, e4m3, y);
+    size_t groups = run->n ? (size_t)((run->first % run->group + run->n - 1) / run->group + 1) : 0;
+    int common = !any_e4m3_nan(run->codes + run->first, run->n);
+
+    for (size_t g = 0; g < groups; g++)
+        common &= fabsf(run->scale[g]) < 0x1p118f;
+    if (common)
+        decode_stretches(run, e4m3, y);
+    else
+        decode_stretches(run, e4m3_with_care, y);
 }
 
 static void decode_e5m2(const lqi_run *run, float *y)

@@ -30,14 +30,15 @@ V_INLINE void decode_few_bits(const lqi_run *run, unsigned bits, const v_stream 
     memcpy(y, x + first, n * sizeof *y);
 }
 
-/* Vectors begin where a code begins a byte, and end early enough for what they read. */
+/* Vectors begin where a code begins a byte, and end early enough for what they read: within
+ * the codes of the run. */
 V_INLINE void decode_bits(const lqi_run *run, unsigned bits, uint64_t first, size_t n,
                           bit_value *value, const bit_group *g, float *y)
 {
     const v_stream s = v_stream_of(bits);
     size_t head = (size_t)lqi_min((8 - first % 8) % 8, n), i = head, step = V_LANES * bits / 8;
     const uint8_t *p = run->codes + (first + i) / 8 * bits;
-    const uint8_t *end = run->codes + (first + n) / 8 * bits;
+    const uint8_t *end = run->codes + (run->first + run->n) / 8 * bits;
 
     if (head)
         decode_few_bits(run, bits, &s, first, head, value, g, y);

@@ -504,8 +504,8 @@ V_INLINE v_u32 v_stream_at(const v_stream *s, const uint8_t *p)
 
 /* ------------------------------------------------------------- 8-bit floats */
 
-/* By way of f16: E5M2 is its upper byte; E4M3 fits with its exponent off by 8.  NaN codes
- * of E4M3 come out as 480. */
+/* By way of f16: E5M2 is its upper byte; E4M3 fits with its exponent off by 8, numbers over
+ * 256, of which NaN codes are none. */
 V_INLINE v_f32 v_from_e5m2(const uint8_t *p)
 {
     __m128i bytes = _mm_loadl_epi64((const __m128i *)p);
@@ -517,7 +517,7 @@ V_INLINE v_f32 v_from_e4m3(const uint8_t *p)
     __m128i wide = _mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i *)p));
     __m128i half = _mm_or_si128(_mm_and_si128(_mm_slli_epi16(wide, 7), _mm_set1_epi16(0x3f80)),
                                 _mm_and_si128(wide, _mm_set1_epi16(-0x8000)));
-    return _mm256_cvtph_ps(half) * v_set1(256);
+    return _mm256_cvtph_ps(half);
 }
 
 /* -------------------------------------------------------- sixteen levels */

@@ -465,8 +465,8 @@ V_INLINE v_u32 v_stream_at(const v_stream *s, const uint8_t *p)
 
 /* ------------------------------------------------------------- 8-bit floats */
 
-/* By way of f16: E5M2 is its upper byte; E4M3 fits with its exponent off by 8.  NaN codes
- * of E4M3 come out as 480. */
+/* By way of f16: E5M2 is its upper byte; E4M3 fits with its exponent off by 8, numbers over
+ * 256, of which NaN codes are none. */
 V_INLINE v_f32 v_from_e5m2(const uint8_t *p)
 {
     __m256i wide = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p));
@@ -479,7 +479,7 @@ V_INLINE v_f32 v_from_e4m3(const uint8_t *p)
     __m256i half = _mm256_or_si256(
         _mm256_and_si256(_mm256_slli_epi16(wide, 7), _mm256_set1_epi16(0x3f80)),
         _mm256_and_si256(wide, _mm256_set1_epi16(-0x8000)));
-    return _mm512_cvtph_ps(half) * v_set1(256);
+    return _mm512_cvtph_ps(half);
 }
 
 /* -------------------------------------------------------- sixteen levels */

@@ -248,6 +248,9 @@ static void encode_both(const lqi_kernels *k, const lqi_format *f, lqi_encode_ru
     run->scale = t;
     run->zero = run->spec->zeros ? z : NULL;
     k->encode[f->encoder](run);
+    if (memcmp(a, b, sizeof a))
+        print_message("%s: n %zu, first %llu, groups of %llu\n", f->name, run->n,
+                      (unsigned long long)run->first, (unsigned long long)run->group);
     assert_memory_equal(a, b, sizeof a);
     same(s, t, N, 0);
     same(y, z, N, 0);
@@ -302,7 +305,7 @@ static void encoders(const lqi_kernels *k)
             run.group = round % 3 ? (round % 7 + 1) * 16 : 1 + test_next(&seed) % 100;
             run.first = f->storage == LQ_BLOCKED ? 0 : test_next(&seed) % 9 * run.group;
             run.imp = f->storage == LQ_BLOCKED && round % 8 == 7 ? imp : NULL;
-            run.n = run.n < N ? run.n : N / 32 * 32;
+            run.n = run.n < N ? run.n : N / f->block_len * f->block_len;
             weights(x, run.n);
             for (size_t c = 0; c < run.n; c++)
                 imp[c] = fabsf(test_normal(&seed));
