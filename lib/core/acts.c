@@ -2,9 +2,11 @@
 /*
  * lib/core/acts.c - activation vectors as integers, in the order that kernels read them
  *
- * Tiles lie one behind the other; in each, array after array (lqi_acts_tile), positions of
- * all columns interleaved.  The last tile of fused kernels may have columns that nobody
- * asked for: they are zero.
+ * Blocks of chunks lie one behind the other, in each block the tiles, in each tile array
+ * after array (lqi_acts_tile), positions of all columns interleaved: the order in which
+ * kernels read, so that the memory prefetcher follows.  Fused kernels walk along all chunks
+ * of a tile, strips meet all tiles with two chunks.  The last tile of fused kernels may have
+ * columns that nobody asked for: they are zero.
  */
 #include "lib/core/panel.h"
 
@@ -33,6 +35,7 @@ static uint64_t words_of(int kind)
 static void plan_tiles(const lq_ctx *ctx, lqi_acts *a)
 {
     a->fused = a->n <= FUSED_LIMIT;
+    a->block = a->fused ? a->chunks : LQI_STRIP_CHUNKS;
     if (!a->fused) {
         a->tiles = lqi_div_up(a->n, ctx->kernels.panel->tile_max);
         a->width = a->n / a->tiles;
@@ -70,23 +73,26 @@ static uint64_t tile_span(const lqi_acts *a, uint64_t i, uint64_t *column)
     return lqi_min(8, a->columns - 8 * i);
 }
 
-/* Arrays of a tile. */
-static void arrays_of(const lqi_acts *a, uint64_t column, uint64_t width, int32_t *to[ARRAYS])
+/* Arrays of a tile in the block that begins with 'chunk'. */
+static void arrays_of(const lqi_acts *a, uint64_t column, uint64_t width, uint64_t chunk,
+                      int32_t *to[ARRAYS])
 {
-    int32_t *p = a->data + words_of(a->kind) * a->chunks * column;
+    uint64_t chunks = lqi_min(a->block, a->chunks - chunk);
+    int32_t *p = a->data + words_of(a->kind) * (chunk * a->columns + chunks * column);
 
     for (int i = 0; i < ARRAYS; i++) {
         to[i] = p;
-        p += words[a->kind][i] * a->chunks * width;
+        p += words[a->kind][i] * chunks * width;
     }
 }
 
-unsigned lqi_acts_tile_at(const lqi_acts *a, uint64_t i, uint64_t *column, lqi_acts_tile *tile)
+unsigned lqi_acts_tile_at(const lqi_acts *a, uint64_t i, uint64_t chunk, uint64_t *column,
+                          lqi_acts_tile *tile)
 {
     uint64_t width = tile_span(a, i, column);
     int32_t *p[ARRAYS];
 
-    arrays_of(a, *column, width, p);
+    arrays_of(a, *column, width, chunk, p);
     *tile = (lqi_acts_tile){ .x = p[X], .scale = (const float *)p[SCALE],
                              .fsum = (const float *)p[FSUM],
                              .sum = { p[SUM], p[SUM + 1], p[SUM + 2] },
@@ -127,31 +133,34 @@ static const float *chunk_of(const struct fill_job *f, uint64_t j, uint64_t col,
     return buffer;
 }
 
-static void fill_column(const struct fill_job *f, uint64_t j, const lqi_acts_column *c)
+/* Column t of a tile in one block. */
+static lqi_acts_column column_of(int32_t *const p[ARRAYS], uint64_t t, uint64_t width)
 {
-    float buffer[LQI_PANEL_CHUNK] = { 0 };
-
-    for (uint64_t chunk = 0; chunk < f->a->chunks; chunk++) {
-        const float *x = buffer;
-        if (j < f->a->n)
-            x = chunk_of(f, j, chunk * LQI_PANEL_CHUNK, buffer);
-        f->ctx->kernels.panel->acts(f->a->kind, x, (size_t)chunk, c);
-    }
+    return (lqi_acts_column){ .x = p[X] + t, .scale = (float *)p[SCALE] + t,
+                              .fsum = (float *)p[FSUM] + t, .stride = (size_t)width,
+                              .sum = { p[SUM] + t, p[SUM + 1] + t, p[SUM + 2] + t },
+                              .pair = { p[PAIR] + t, p[PAIR + 1] + t } };
 }
 
 static void fill_tile(void *arg, size_t index)
 {
     const struct fill_job *f = arg;
-    uint64_t column, width = tile_span(f->a, index, &column);
-    int32_t *p[ARRAYS];
+    uint64_t column, width = tile_span(f->a, index, &column), block = f->a->block;
+    float buffer[LQI_PANEL_CHUNK] = { 0 };
+    int32_t *p[ARRAYS] = { NULL };
 
-    arrays_of(f->a, column, width, p);
-    for (uint64_t t = 0; t < width; t++) {
-        lqi_acts_column c = { .x = p[X] + t, .scale = (float *)p[SCALE] + t,
-                              .fsum = (float *)p[FSUM] + t, .stride = (size_t)width,
-                              .sum = { p[SUM] + t, p[SUM + 1] + t, p[SUM + 2] + t },
-                              .pair = { p[PAIR] + t, p[PAIR + 1] + t } };
-        fill_column(f, column + t, &c);
+    for (uint64_t chunk = 0; chunk < f->a->chunks; chunk++) {
+        if (chunk % block == 0)
+            arrays_of(f->a, column, width, chunk, p);
+        for (uint64_t t = 0; t < width; t++) {
+            lqi_acts_column c = column_of(p, t, width);
+            const float *x = buffer;
+            if (column + t < f->a->n)
+                x = chunk_of(f, column + t, chunk * LQI_PANEL_CHUNK, buffer);
+            else
+                memset(buffer, 0, sizeof buffer);
+            f->ctx->kernels.panel->acts(f->a->kind, x, (size_t)(chunk % block), &c);
+        }
     }
 }
 

@@ -75,7 +75,7 @@ static void fused_panel(const lqi_product *p, uint64_t panel)
     for (uint64_t i = 0; i < a->tiles; i++) {
         lqi_acts_tile tile;
         uint64_t column;
-        unsigned width = lqi_acts_tile_at(a, i, &column, &tile);
+        unsigned width = lqi_acts_tile_at(a, i, 0, &column, &tile);
         int kind = width == 8 ? LQI_FUSED_8 : width == 4 ? LQI_FUSED_4 : width - 1u;
         fused[kind](&w->panel, panel_at(w, panel, 0), (size_t)w->chunks, &tile, y);
         store_rows(p, panel * LQI_PANEL_ROWS, LQI_PANEL_ROWS, column,
@@ -96,21 +96,6 @@ static void decode_strip(const lqi_product *p, uint64_t panel, uint64_t chunk, s
                                  i * LQI_PANEL_ROWS, strip);
 }
 
-/* A tile from chunk 'chunk' on. */
-static void skip_chunks(int kind, uint64_t chunk, unsigned width, lqi_acts_tile *t)
-{
-    uint64_t n = chunk * width;
-
-    t->x += 64 * n;
-    t->scale += (kind == LQI_ACTS_32 ? 8 : 1) * n;
-    t->fsum += (kind == LQI_ACTS_32 ? 8 : 0) * n;
-    t->sum[0] += (kind == LQI_ACTS_32 ? 0 : 16) * n;
-    t->sum[1] += 8 * n;
-    t->sum[2] += (kind == LQI_ACTS_32 ? 0 : 4) * n;
-    t->pair[0] += (kind == LQI_ACTS_32 ? 0 : 8) * n;
-    t->pair[1] += (kind == LQI_ACTS_32 ? 0 : 4) * n;
-}
-
 static void strip_product(const lqi_product *p, uint64_t panel, struct strip_work *work)
 {
     const lqi_weight *w = p->weight;
@@ -125,8 +110,7 @@ static void strip_product(const lqi_product *p, uint64_t panel, struct strip_wor
         for (uint64_t i = 0; i < a->tiles; i++) {
             lqi_acts_tile tile;
             uint64_t column;
-            unsigned width = lqi_acts_tile_at(a, i, &column, &tile);
-            skip_chunks(a->kind, chunk, width, &tile);
+            unsigned width = lqi_acts_tile_at(a, i, chunk, &column, &tile);
             tiles[k->tile_max - width](&work->strip, chunks, &tile,
                                        work->sums + column * LQI_STRIP_ROWS);
         }

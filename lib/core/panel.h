@@ -47,6 +47,7 @@ typedef struct lqi_acts {
     uint64_t  n, chunks;
     uint64_t  tiles, width, wider;   /* 'wider' tiles have one column more than 'width' */
     uint64_t  columns;          /* of all tiles, padding included */
+    uint64_t  block;            /* chunks that lie together */
     int32_t  *data;
 } lqi_acts;
 
@@ -58,8 +59,8 @@ uint64_t lqi_acts_plan(const lq_ctx *ctx, int kind, uint64_t n, uint64_t cols, l
 void lqi_acts_fill(const lq_ctx *ctx, lqi_acts *acts, lq_dtype type, const void *x,
                    uint64_t ldx, uint64_t cols, const uint32_t *order, int parallel);
 
-/* Tile i: its first column, its width. */
-unsigned lqi_acts_tile_at(const lqi_acts *acts, uint64_t i, uint64_t *column,
+/* Tile i from 'chunk' on, the first of a block: its first column, its width. */
+unsigned lqi_acts_tile_at(const lqi_acts *acts, uint64_t i, uint64_t chunk, uint64_t *column,
                           lqi_acts_tile *tile);
 
 #endif
