@@ -17,6 +17,7 @@ typedef struct bench {
     tool       *t;
     lq_ctx     *ctx;
     uint64_t    rows, cols, n, repeat;
+    lq_dtype    type;                        /* of the numbers that dequantize makes */
     roof        roof;
     float      *weights, *decoded, *x, *y;   /* rows x cols twice; n x cols; n x rows */
     doc         j;
@@ -56,7 +57,7 @@ static lq_status run_dequantize(void *arg)
 {
     bench *b = arg;
 
-    return lq_tensor_decode(b->tensor, LQ_F32, b->decoded);
+    return lq_tensor_decode(b->tensor, b->type, b->decoded);
 }
 
 static lq_status run_matmul(void *arg)
@@ -74,7 +75,14 @@ static lq_status run_matmul(void *arg)
 
 typedef struct figures {
     double weights, bytes, flops, of_roof;   /* per second, and the share */
+    double source, written;                  /* bytes of the packed weight; written a second */
 } figures;
+
+/* Bytes of one number that is read or made. */
+static double number_bytes(const bench *b, int kind)
+{
+    return kind == BENCH_MATMUL ? 0 : kind == BENCH_DEQUANTIZE && b->type != LQ_F32 ? 2 : 4;
+}
 
 static figures compute(const bench *b, int kind)
 {
@@ -84,10 +92,13 @@ static figures compute(const bench *b, int kind)
     figures f;
 
     lq_spec_bytes(&b->spec, &shape, &packed);
-    double bytes = (double)packed + (kind == BENCH_MATMUL ? 0 : 4 * numbers);
+    double made = number_bytes(b, kind) * numbers, bytes = (double)packed + made;
     f.weights = numbers / b->samples.median;
     f.bytes = bytes / b->samples.median;
     f.flops = kind == BENCH_MATMUL ? 2 * numbers * (double)b->n / b->samples.median : 0;
+    f.source = (double)packed;
+    f.written = (kind == BENCH_DEQUANTIZE ? made : kind == BENCH_QUANTIZE ? (double)packed
+                 : 4 * (double)b->rows * (double)b->n) / b->samples.median;
     f.of_roof = b->samples.roof_median > 0 ? f.bytes / b->samples.roof_median : 0;
     return f;
 }
@@ -106,7 +117,7 @@ static void result(bench *b, int kind)
         if (kind == BENCH_MATMUL)
             out_printf(t, " %8.2f GFLOP/s", 1e-9 * f.flops);
         else
-            out_printf(t, " %8s        ", "");
+            out_printf(t, " %8.2f written", 1e-9 * f.written);
         out_printf(t, "  %.2f of roof %.1f GB/s\n", f.of_roof, 1e-9 * b->samples.roof_median);
         out_flush(t);
         return;
@@ -114,7 +125,21 @@ static void result(bench *b, int kind)
     doc_object(j, NULL);
     doc_string(j, "what", kind_name[kind]);
     doc_string(j, "spec", spec);
+    doc_string(j, "op", kind_name[kind]);
+    doc_string(j, "format", spec);
+    doc_uint(j, "rows", b->rows);
+    doc_uint(j, "cols", b->cols);
+    doc_uint(j, "threads", lq_ctx_threads(b->ctx));
+    doc_string(j, "level", lq_level_name(lq_ctx_level(b->ctx)));
+    if (kind == BENCH_DEQUANTIZE)
+        doc_string(j, "type", lq_dtype_name(b->type));
     doc_number(j, "seconds", b->samples.median);
+    doc_number(j, "gbps", 1e-9 * f.bytes);
+    doc_number(j, "gbps_written", 1e-9 * f.written);
+    doc_number(j, "gweights", 1e-9 * f.weights);
+    doc_number(j, "roof_gbps", 1e-9 * b->samples.roof_median);
+    doc_number(j, "fraction", f.of_roof);
+    doc_uint(j, "source_bytes", (uint64_t)f.source);
     doc_number(j, "seconds_best", b->samples.best);
     doc_number(j, "weights_per_second", f.weights);
     doc_number(j, "bytes_per_second", f.bytes);
@@ -243,8 +268,12 @@ static void head(bench *b)
 
 static int options(bench *b, const args *a, int *only)
 {
+    static const lq_dtype types[] = { LQ_F32, LQ_F16, LQ_BF16 };
     const char *word = a->positional_count ? a->positional[0] : NULL;
+    const char *type = args_has(a, OPT_TYPE) ? args_value(a, OPT_TYPE) : "f32";
     int code;
+
+    b->type = types[words_find("f32|f16|bf16", type)];
 
     *only = word ? words_find(b->t->command->words, word) : -1;
     if (word && *only < 0)

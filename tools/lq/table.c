@@ -118,6 +118,8 @@ static const option_row bench_options[] = {
     { OPT_ROWS, "rows", 0, "N", NULL, "rows of the weight (default: 4096)" },
     { OPT_COLS, "cols", 0, "N", NULL, "columns of the weight (default: 4096)" },
     { OPT_N, "n", 'n', "N", NULL, "activation vectors of matmul (default: 1)" },
+    { OPT_TYPE, "type", 0, "f32|f16|bf16", "f32|f16|bf16",
+      "numbers that dequantize makes (default: f32)" },
     { OPT_REPEAT, "repeat", 0, "N", NULL, "samples, of which the median counts (default: 7)" },
     CPU,
     COMMON
