@@ -300,9 +300,9 @@ typedef struct lqi_rounding {
  * fields of 2 or of 4 bits; of the latter every second one has its upper bit set, so that
  * a field is an index into two rows of 8.
  *
- * place[point] >= 0: the entry that is this point.  Else lists of the nearest entries'
- * words; the last list of a multiple of LQI_NEAR_PAD words is filled up with copies of its
- * last word.
+ * place[point] >= 0: the entry that is this point.  Else ~place has where the list of its
+ * nearest entries' words starts, in units of LQI_NEAR_PAD words, and in the low ten bits
+ * their number.  A list is filled up to whole units with copies of its last word.
  */
 #define LQI_NEAR_PAD 16
 

@@ -60,4 +60,33 @@ static inline void lqi_iq1_values(const uint8_t *codebook, uint32_t entry, unsig
         y[i] = scale * ((float)(int8_t)level[i] + delta);
 }
 
+/* The descriptor functions that follow from a format's encode, unpack and values. */
+#define LQI_IQ1_FUNCTIONS(param_type, bytes) \
+    static void fit(const lqi_fit *in, void *param) \
+    { \
+        uint8_t block[bytes]; \
+        uint32_t codes[LQI_IQ1_CODES]; \
+        encode(in, block); \
+        unpack(block, param, codes); \
+    } \
+    static void value(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n, \
+                      float *y) \
+    { \
+        (void)spec; \
+        values(NULL, param, codes, n, y); \
+    } \
+    static void decode_block(const void *plan, const uint8_t *codebook, const uint8_t *b, \
+                             float *y) \
+    { \
+        uint32_t codes[LQI_IQ1_CODES]; \
+        param_type p; \
+        (void)plan; \
+        unpack(b, &p, codes); \
+        values(codebook, &p, codes, LQI_IQ1_LEN, y); \
+    } \
+    static void decode(const lqi_run *run, float *y) \
+    { \
+        lqi_decode_entries(run, bytes, NULL, decode_block, y); \
+    }
+
 #endif

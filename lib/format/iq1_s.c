@@ -155,15 +155,6 @@ static void encode(const lqi_fit *in, void *block)
     pack(&p, codes, block);
 }
 
-static void fit(const lqi_fit *in, void *param)
-{
-    uint8_t block[BYTES];
-    uint32_t codes[LQI_IQ1_CODES];
-
-    encode(in, block);
-    unpack(block, param, codes);
-}
-
 static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
 {
     const iq1_s_param *p = param;
@@ -186,27 +177,7 @@ static void values(const uint8_t *codebook, const iq1_s_param *p, const uint32_t
                        d * (float)(2 * p->scale[g / 4] + 1), y + 8 * g);
 }
 
-static void value(const lq_spec *spec, const void *param, const uint32_t *codes, size_t n,
-                  float *y)
-{
-    (void)spec;
-    values(NULL, param, codes, n, y);
-}
-
-static void decode_block(const void *plan, const uint8_t *codebook, const uint8_t *b, float *y)
-{
-    uint32_t codes[LQI_IQ1_CODES];
-    iq1_s_param p;
-
-    (void)plan;
-    unpack(b, &p, codes);
-    values(codebook, &p, codes, LQI_IQ1_LEN, y);
-}
-
-static void decode(const lqi_run *run, float *y)
-{
-    lqi_decode_entries(run, BYTES, NULL, decode_block, y);
-}
+LQI_IQ1_FUNCTIONS(iq1_s_param, BYTES)
 
 static const lqi_tunable tunable[] = {
     LQI_TUNE_SCALE(iq1_s_param, d),
