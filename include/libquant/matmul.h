@@ -125,6 +125,20 @@ LQ_API lq_status lq_matmul(const lq_ctx *ctx, const lq_prepared *w,
 LQ_API lq_status lq_matmul_rows(const lq_ctx *ctx, const lq_rows *w,
                                 const lq_matmul_args *args);
 
+/*
+ * The product with the transpose, for the backward pass through a frozen weight:
+ *
+ *     y[i][c] (+)= sum over r in [row0, row1) of x[i][r - row0] * w[r][c]
+ *
+ * for n vectors x[i] of row1 - row0 numbers, y[i] of cols numbers: ldx >= row1 - row0, ldy
+ * >= cols, 0: dense.  'bias' and 'acts' must be NULL, every mode is F32.  The result is, byte
+ * for byte, that of lq_gemm() with x and the decoded rows: at every level, for any threads,
+ * any n; its bound (libquant/gemm.h) has k = row1 - row0.  Weights are decoded piece by
+ * piece, once per 2048 vectors; work memory as lq_gemm()'s.  Statuses as lq_matmul().
+ */
+LQ_API lq_status lq_matmul_transposed(const lq_ctx *ctx, const lq_rows *w,
+                                      const lq_matmul_args *args);
+
 /* Work memory for one calling thread of lq_matmul_slice(), for n vectors, any mode. */
 LQ_API uint64_t lq_matmul_work_bytes(const lq_prepared *w, uint64_t n);
 

@@ -16,6 +16,8 @@
  * So a number of A or B is packed once per PART lines of the other factor.  Sums live in C
  * itself where that is f32 and not needed before the end, else in work memory.  The tile
  * makes the order of additions that libquant/gemm.h promises; nothing here touches it.
+ *
+ * B may be quantized: it is decoded as it is packed.
  */
 #include <stdatomic.h>
 
@@ -291,9 +293,20 @@ static uint32_t useful_threads(const lq_ctx *ctx, const lq_gemm_args *a)
     return tasks < 1 ? 1 : (uint32_t)tasks;
 }
 
+/* Columns of B are packed in multiples of this: whole panels, whole blocks of a format. */
+static unsigned pack_width(const struct gemm *g)
+{
+    unsigned width = g->kernel->nr;
+
+    while (g->b.quantized && width % LQI_BLOCK_MAX)
+        width += g->kernel->nr;
+    return width;
+}
+
 static lq_status plan(struct gemm *g)
 {
     const lq_gemm_args *a = &g->args;
+    unsigned width = pack_width(g);
     uint64_t cols;
 
     g->threads = useful_threads(g->ctx, a);
@@ -301,8 +314,8 @@ static lq_status plan(struct gemm *g)
     g->direct = a->c_type == LQ_F32 &&
                 (!a->accumulate || (a->k <= LQ_GEMM_BLOCK && a->alpha == 1));
     g->part_rows = piece(a->m, PART, g->kernel->mr);
-    g->part_cols = piece(a->n, cols, g->kernel->nr);
-    g->pack_cols = piece(g->part_cols, PACK, g->kernel->nr);
+    g->part_cols = piece(a->n, cols, width);
+    g->pack_cols = piece(g->part_cols, PACK, width);
     plan_strips(g);
     return plan_memory(g);
 }
@@ -344,14 +357,18 @@ static lq_status check_factor(const struct gemm *g, lqi_factor *f)
 {
     uint64_t rows = stored_rows(g, f), cols = stored_cols(g, f), bytes;
 
+    if (f->quantized)
+        return LQ_OK;
     f->ld = f->ld ? f->ld : cols;
     return lqi_check_floats(&f->type, f->p, rows, cols, f->ld, &bytes);
 }
 
-static int shares_c(const struct gemm *g, const lqi_factor *f)
+static int shares_c(const struct gemm *g, const lqi_factor *f, uint64_t c_bytes)
 {
     size_t size = lq_dtype_bytes(f->type), c_size = lq_dtype_bytes(g->args.c_type);
 
+    if (f->quantized)
+        return lqi_planes_overlap(f->quantized->g, f->quantized->rows, g->args.c, c_bytes);
     return g->args.k && share(f->p, stored_rows(g, f), stored_cols(g, f) * size, f->ld * size,
                               g->args.c, g->args.m, g->args.n * c_size, g->args.ldc * c_size);
 }
@@ -361,7 +378,8 @@ static int is_flag(int32_t value)
     return value == 0 || value == 1;
 }
 
-static lq_status check_args(const lq_ctx *ctx, const lq_gemm_args *args, struct gemm *g)
+static lq_status check_args(const lq_ctx *ctx, const lq_gemm_args *args,
+                            const lqi_quantized *b, struct gemm *g)
 {
     lq_gemm_args *a = &g->args;
     uint64_t bytes;
@@ -377,21 +395,22 @@ static lq_status check_args(const lq_ctx *ctx, const lq_gemm_args *args, struct 
         return LQ_ERR_ARG;
     g->ctx = ctx;
     g->kernel = &ctx->kernels.gemm;
-    g->a = (lqi_factor){ a->a, a->a_type, a->lda, !a->trans_a, a->m, ctx->kernels.gemm.mr };
-    g->b = (lqi_factor){ a->b, a->b_type, a->ldb, a->trans_b, a->n, ctx->kernels.gemm.nr };
+    g->a = (lqi_factor){ a->a, a->a_type, a->lda, !a->trans_a, a->m, g->kernel->mr, NULL };
+    g->b = (lqi_factor){ a->b, a->b_type, a->ldb, a->trans_b && !b, a->n, g->kernel->nr, b };
     a->ldc = a->ldc ? a->ldc : a->n;
     a->alpha = a->alpha == 0 ? 1 : a->alpha;
     if ((status = check_factor(g, &g->a)) || (status = check_factor(g, &g->b)) ||
         (status = lqi_check_floats(&a->c_type, a->c, a->m, a->n, a->ldc, &bytes)) ||
         a->m == 0 || a->n == 0)
         return status;
-    return shares_c(g, &g->a) || shares_c(g, &g->b) ? LQ_ERR_OVERLAP : LQ_OK;
+    return shares_c(g, &g->a, bytes) || shares_c(g, &g->b, bytes) ? LQ_ERR_OVERLAP : LQ_OK;
 }
 
-lq_status lq_gemm(const lq_ctx *ctx, const lq_gemm_args *args)
+lq_status lqi_gemm_quantized(const lq_ctx *ctx, const lq_gemm_args *args,
+                             const lqi_quantized *b)
 {
     struct gemm g = { .ctx = ctx };
-    lq_status status = check_args(ctx, args, &g);
+    lq_status status = check_args(ctx, args, b, &g);
 
     if (status || g.args.m == 0 || g.args.n == 0)
         return status;
@@ -401,4 +420,9 @@ lq_status lq_gemm(const lq_ctx *ctx, const lq_gemm_args *args)
     multiply_all(&g);
     lqi_free(&ctx->allocator, g.b_panels);
     return LQ_OK;
+}
+
+lq_status lq_gemm(const lq_ctx *ctx, const lq_gemm_args *args)
+{
+    return lqi_gemm_quantized(ctx, args, NULL);
 }

@@ -4,8 +4,8 @@
  *
  * The tile reads 'width' lines at once, k after k, so a panel holds [k][width] numbers.
  * Where the numbers of a line are neighbours in memory this is a transposition, else a
- * copy in pieces of 'width'.  16-bit numbers are widened to the scratch first, a strip of
- * memory rows at a time.
+ * copy in pieces of 'width'.  16-bit numbers are widened to the scratch first, quantized
+ * ones decoded, a strip of memory rows at a time.
  */
 #include "lib/core/gemm.h"
 
@@ -24,22 +24,34 @@ void lqi_widen(const lqi_kernels *kernels, lq_dtype type, const void *x, float *
 
 size_t lqi_factor_scratch(const lqi_factor *f, uint64_t lines)
 {
-    if (f->type == LQ_F32)
+    if (f->type == LQ_F32 && !f->quantized)
         return 0;
     return f->along ? LINES * LQ_GEMM_BLOCK : STRIP * (size_t)lines;
 }
 
-/* 'cols' numbers of 'rows' memory rows as f32: where they are, or widened to scratch. */
+static void decode(const lqi_quantized *q, uint64_t row, uint64_t col, size_t rows, size_t cols,
+                   float *y)
+{
+    for (size_t i = 0; i < rows; i++)
+        lqi_decode_span(q->ctx, q->g, q->rows, q->row0 + row + i, col, cols, y + i * cols);
+}
+
+/* 'cols' numbers of 'rows' memory rows as f32: where they are, or in scratch. */
 static const float *strip(const lqi_kernels *kernels, const lqi_factor *f, uint64_t row,
                           uint64_t col, size_t rows, size_t cols, float *scratch, size_t *ld)
 {
-    const uint8_t *p = (const uint8_t *)f->p + (row * f->ld + col) * lq_dtype_bytes(f->type);
+    const uint8_t *p;
 
+    *ld = cols;
+    if (f->quantized) {
+        decode(f->quantized, row, col, rows, cols, scratch);
+        return scratch;
+    }
     if (f->type == LQ_F32) {
         *ld = (size_t)f->ld;
         return (const float *)f->p + row * f->ld + col;
     }
-    *ld = cols;
+    p = (const uint8_t *)f->p + (row * f->ld + col) * lq_dtype_bytes(f->type);
     for (size_t i = 0; i < rows; i++, p += 2 * f->ld)
         lqi_widen(kernels, f->type, p, scratch + i * cols, cols);
     return scratch;

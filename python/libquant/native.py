@@ -366,6 +366,7 @@ FUNCTIONS = {
     "lq_matmul_rows": (_status, [_ctx, _rows, _P(lq_matmul_args)]),
     "lq_matmul_work_bytes": (_u64, [_prepared, _u64]),
     "lq_matmul_slice": (_status, [_prepared, _P(lq_matmul_args)]),
+    "lq_matmul_transposed": (_status, [_ctx, _rows, _P(lq_matmul_args)]),
     # gemm.h
     "lq_gemm_args_init": (None, [_P(lq_gemm_args)]),
     "lq_gemm": (_status, [_ctx, _P(lq_gemm_args)]),

@@ -361,6 +361,20 @@ def matmul_rows(rows, x, n, context=None, **options):
         context.ptr, byref(rows.raw), byref(args)), **options)
 
 
+def matmul_transposed(rows, x, n, context=None, **options):
+    """y = x W, n x cols: the product with the transpose, of all rows."""
+    for name in ("row0", "row1", "bias", "work"):
+        if name in options:
+            raise TypeError(f"{name}: not for the transposed product")
+    rows = rows.rows() if isinstance(rows, Tensor) else rows
+    if not isinstance(rows, Rows):
+        raise TypeError(f"rows: {type(rows).__name__}, Rows or Tensor is needed")
+    context = context or default_context()
+    shape = type("Shape", (), {"rows": rows.raw.cols, "cols": rows.raw.rows})
+    return product(shape, x, n, lambda args: lib.lq_matmul_transposed(
+        context.ptr, byref(rows.raw), byref(args)), **options)
+
+
 def product(w, x, n, call, y=None, x_type=F32, y_type=F32, ldx=None, ldy=None, bias=None,
             accumulate=False, row0=0, row1=0, work=None, mode="default"):
     """Fill lq_matmul_args from checked buffers, call, and return y (n x rows).

@@ -268,6 +268,13 @@ class Products(unittest.TestCase):
         w = lq.Prepared(self.w, memory=bytearray(need))
         self.assertNear(w.matmul(self.x, self.n, mode="f32"), self.exact)
 
+    def test_transposed(self):
+        x, w = gaussian(self.n * self.rows, 3), self.w.decode()
+        y = lq.matmul_transposed(self.w, x, self.n)
+        self.assertEqual(y, lq.gemm(x, w, self.n, self.cols, self.rows))
+        with self.assertRaises(TypeError):
+            lq.matmul_transposed(self.w, x, self.n, row0=3)
+
     def test_gemm(self):
         w = self.w.decode()
         y = lq.gemm(self.x, w, self.n, self.rows, self.cols, trans_b=True)
