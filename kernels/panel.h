@@ -170,7 +170,7 @@ typedef void lqi_panel_fused_fn(const lqi_panel *p, const uint8_t *panel, size_t
                                 const lqi_acts_tile *a, float *y);
 
 /* Columns of the fused kernels. */
-enum { LQI_FUSED_1, LQI_FUSED_2, LQI_FUSED_4, LQI_FUSED_8, LQI_FUSED };
+enum { LQI_FUSED_1, LQI_FUSED_4, LQI_FUSED_8, LQI_FUSED };
 
 /*
  * For many columns a few panels' chunks are decoded once, to bytes in the L1 cache:

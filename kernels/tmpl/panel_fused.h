@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels/tmpl/panel_fused.h - products of one panel with 1, 2, 4 or 8 columns
+ * kernels/tmpl/panel_fused.h - products of one panel with 1, 4 or 8 columns
  *
  * Codes become bytes in registers and meet every column at once; the order of additions is
  * that of lqi_panel_fused_fn.  Written once, inlined with constants for each width of codes,
@@ -181,15 +181,35 @@ V_INLINE void fused_rows(const int bits, const int shape, const int T, const lqi
         v_store(y + LQI_PANEL_ROWS * t + row, s.y[t]);
 }
 
-#define FUSED_ONE(bits, shape, T) \
-    static void fused_##bits##_##shape##_##T(const lqi_panel *p, const uint8_t *panel, \
-                                             size_t chunks, const lqi_acts_tile *a, float *y) \
+/* All rows, V_LANES at a time. */
+#define FUSED_HEAD(name) \
+    static void name(const lqi_panel *p, const uint8_t *panel, size_t chunks, \
+                     const lqi_acts_tile *a, float *y)
+#define FUSED_BODY(rows) \
+    for (unsigned row = 0; row < LQI_PANEL_ROWS; row += V_LANES) \
+        rows;
+
+#if defined(V_GENERIC)
+#define FUSED_T(T) \
+    FUSED_HEAD(fused_##T) \
     { \
-        for (unsigned row = 0; row < LQI_PANEL_ROWS; row += V_LANES) \
-            fused_rows(bits, LQI_##shape, T, p, panel, chunks, a, row, y); \
+        FUSED_BODY(fused_rows(p->bits, p->shape, T, p, panel, chunks, a, row, y)) \
+    }
+FUSED_T(1) FUSED_T(4) FUSED_T(8)
+#else
+/* Rows in a function of their own: inlined twice, they would be twice the code. */
+#define FUSED_ONE(bits, shape, T) \
+    static V_NOINLINE void rows_##bits##_##shape##_##T(const lqi_panel *p, \
+        const uint8_t *panel, size_t chunks, const lqi_acts_tile *a, unsigned row, float *y) \
+    { \
+        fused_rows(bits, LQI_##shape, T, p, panel, chunks, a, row, y); \
+    } \
+    FUSED_HEAD(fused_##bits##_##shape##_##T) \
+    { \
+        FUSED_BODY(rows_##bits##_##shape##_##T(p, panel, chunks, a, row, y)) \
     }
 #define FUSED(bits, shape) \
-    FUSED_ONE(bits, shape, 1) FUSED_ONE(bits, shape, 2) \
-    FUSED_ONE(bits, shape, 4) FUSED_ONE(bits, shape, 8)
+    FUSED_ONE(bits, shape, 1) FUSED_ONE(bits, shape, 4) FUSED_ONE(bits, shape, 8)
 #include "kernels/tmpl/panels.def"
 #undef FUSED
+#endif

@@ -2,10 +2,14 @@
 /*
  * kernels/tmpl/panel_slots.h - the table of this level's panel kernels, PANEL_KERNELS
  */
+#if defined(V_GENERIC)
+#define FUSED(bits, shape) \
+    .fused[LQI_PANEL_##bits][LQI_##shape] = { fused_1, fused_4, fused_8 },
+#else
 #define FUSED(bits, shape) \
     .fused[LQI_PANEL_##bits][LQI_##shape] = { \
-        fused_##bits##_##shape##_1, fused_##bits##_##shape##_2, \
-        fused_##bits##_##shape##_4, fused_##bits##_##shape##_8 },
+        fused_##bits##_##shape##_1, fused_##bits##_##shape##_4, fused_##bits##_##shape##_8 },
+#endif
 #define TILE_SLOT(name) { name##_0, name##_1, name##_2 }
 
 const lqi_panel_kernels PANEL_KERNELS = {

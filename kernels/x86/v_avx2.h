@@ -10,6 +10,7 @@
 
 #define V_LANES 8
 #define V_INLINE static inline __attribute__((always_inline))
+#define V_NOINLINE __attribute__((noinline))
 
 typedef __m256 v_f32;
 

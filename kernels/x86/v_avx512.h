@@ -11,6 +11,7 @@
 
 #define V_LANES 16
 #define V_INLINE static inline __attribute__((always_inline))
+#define V_NOINLINE __attribute__((noinline))
 
 typedef __m512 v_f32;
 

@@ -30,7 +30,7 @@ static uint64_t words_of(int kind)
 /* From this many vectors on, decoding a strip first pays. */
 #define FUSED_LIMIT 16
 
-/* Tiles of 8, the last one of the next power of two; or tiles that differ by one column at
+/* Tiles of 8, the last one of 1, 4 or 8; or tiles that differ by one column at
  * most. */
 static void plan_tiles(const lq_ctx *ctx, lqi_acts *a)
 {
@@ -46,7 +46,7 @@ static void plan_tiles(const lq_ctx *ctx, lqi_acts *a)
     uint64_t last = a->n % 8;
     a->width = 8;
     a->tiles = a->n / 8 + (last != 0);
-    a->columns = a->n - last + (last > 4 ? 8 : last > 2 ? 4 : last);
+    a->columns = a->n - last + (last > 4 ? 8 : last > 1 ? 4 : last);
 }
 
 uint64_t lqi_acts_plan(const lq_ctx *ctx, int kind, uint64_t n, uint64_t cols, lqi_acts *a)

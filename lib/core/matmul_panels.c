@@ -76,7 +76,7 @@ static void fused_panel(const lqi_product *p, uint64_t panel)
         lqi_acts_tile tile;
         uint64_t column;
         unsigned width = lqi_acts_tile_at(a, i, 0, &column, &tile);
-        int kind = width == 8 ? LQI_FUSED_8 : width == 4 ? LQI_FUSED_4 : width - 1u;
+        int kind = width == 8 ? LQI_FUSED_8 : width == 4 ? LQI_FUSED_4 : LQI_FUSED_1;
         fused[kind](&w->panel, panel_at(w, panel, 0), (size_t)w->chunks, &tile, y);
         store_rows(p, panel * LQI_PANEL_ROWS, LQI_PANEL_ROWS, column,
                    lqi_min(width, a->n - column), y, LQI_PANEL_ROWS);
