@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """tests/cli/test_commands.py - what the commands do when all is well"""
 import fcntl
+import json
 import os
 import pty
 import signal
@@ -198,16 +199,49 @@ class Commands(Case):
             f.write("{}")
         self.fails("estimate", self.path("empty.json"), code=3, say="hidden_size")
 
+    def bench(self, *args):
+        """The lines of a small benchmark."""
+        small = ("--rows", "80", "--cols", "256", "--repeat", "1", "-T", "1", "--rotate", "64K")
+        out, _ = self.run_lq("bench", "--json", *args, *small)
+        return [json.loads(line) for line in out.splitlines()]
+
     def test_bench(self):
-        small = ("--rows", "64", "--cols", "256", "--repeat", "1", "-T", "1")
-        d = self.json("bench", "-f", "nf4:b64:dq", "-n", "3", *small)
-        self.assertEqual([r["what"] for r in d["results"]],
-                         ["quantize", "dequantize", "matmul"])
-        for r in d["results"]:
-            self.assertGreater(r["seconds"], 0)
-            self.assertGreater(r["of_roof"], 0)
-        self.assertIn("GFLOP/s", self.run_lq("bench", "matmul", "-f", "q4_0", *small)[0])
+        keys = ("op format rows cols n threads mode level seconds gbps gflops roof_gbps "
+                "peak_gops fraction nmse prepared_bytes source_bytes").split()
+        lines = self.bench("-f", "nf4:b64:dq,iq2_xxs", "-n", "1,3")
+        for line in lines:
+            self.assertEqual(list(line)[:18], ["status"] + keys)
+            self.assertGreater(line["roof_gbps"], 0)
+        self.assertEqual([line["op"] for line in lines[:3]], ["roof"] * 3)
+        self.assertEqual([line["mode"] for line in lines[:3]], ["fast", "bf16", "f32"])
+        self.assertEqual([(line["op"], line["n"]) for line in lines[3:]],
+                         [("gemv", 1), ("gemv", 3), ("gemm", 1), ("gemm", 3),
+                          ("quantize", None), ("dequantize", None)] * 2)
+        for line in lines[3:]:
+            self.assertAlmostEqual(line["fraction"] * line["seconds"], 1e-9 * (
+                2 * 80 * 256 * line["n"] / line["peak_gops"] if line["op"] == "gemm" else
+                line["gbps"] * line["seconds"] * 1e9 / line["roof_gbps"]))
+        self.assertLess(lines[3]["nmse"], 1e-3)
+
+    def test_bench_products(self):
+        for mode, error in ("fast", 1e-4), ("bf16", 1e-5), ("f32", 1e-12):
+            line, = self.bench("gemv", "-f", "q4_0", "--mode", mode)
+            self.assertEqual(line["mode"], mode)
+            self.assertLess(line["nmse"], error)
+            self.assertGreater(line["prepared_bytes"], 0)
+            self.assertEqual(line["source_bytes"], 80 * 256 // 32 * 18)
+        line, = self.bench("gemv", "-f", "q4_0", "--unprepared")
+        self.assertIsNone(line["prepared_bytes"])
+        for plain in ("f32", "bf16"):        # lq_gemm
+            line, = self.bench("gemm", "-f", plain, "-n", "5")
+            self.assertEqual(line["mode"], "f32")
+            self.assertLess(line["nmse"], 1e-5)
+
+    def test_bench_usage(self):
+        small = ("--rows", "1", "--cols", "256", "--repeat", "1", "-T", "1", "--rotate", "0")
+        self.assertIn("GF/s", self.run_lq("bench", "gemv", "-f", "q4_0", *small)[0])
         self.fails("bench", "-f", "q4_k,zzz", *small, code=2)
+        self.fails("bench", "-n", "1,0", code=2, say="--n 1,0")
         self.fails("bench", "-f", "q4_k", "--cols", "100", "--rows", "1", "--repeat", "1",
                    code=3)
 

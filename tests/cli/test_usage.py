@@ -27,7 +27,7 @@ class Usage(Case):
         self.fails("inspect", "-Z", self.dir, code=2, say="-Z")
         self.fails("quantize", self.dir, "x.gguf", "-f", "q8_0", "--nonfinite", "maybe",
                    code=2, say="clamp")
-        self.fails("bench", "everything", code=2, say="matmul")
+        self.fails("bench", "everything", code=2, say="gemv")
 
     def test_values(self):                                             # L3
         self.fails("quantize", self.dir, "x.gguf", "-f", code=2, say="--format needs")

@@ -1,206 +1,197 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/lq/cmd_bench.c - lq bench
+ * tools/lq/cmd_bench.c - lq bench: arguments, the list of formats, lines of output
  */
 #include "bench.h"
 
 #include <inttypes.h>
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BENCH_QUANTIZE, BENCH_DEQUANTIZE, BENCH_MATMUL, BENCH_KINDS };
+static const char *const op_name[OPS] = { "roof", "gemv", "gemm", "quantize", "dequantize" };
 
-static const char *const kind_name[] = { "quantize", "dequantize", "matmul" };
+const char *const bench_mode_name[] = { "fast", "fast", "bf16", "f32" };
 
-typedef struct bench {
-    tool       *t;
-    lq_ctx     *ctx;
-    uint64_t    rows, cols, n, repeat;
-    lq_dtype    type;                        /* of the numbers that dequantize makes */
-    roof        roof;
-    float      *weights, *decoded, *x, *y;   /* rows x cols twice; n x cols; n x rows */
-    doc         j;
-    sample_set  samples;
-    /* of the spec being measured */
-    lq_spec      spec;
-    lq_tensor   *tensor;
-    lq_prepared *prepared;
-} bench;
+/* ------------------------------------------------------------------------ output */
 
-static lq_shape shape_of(const bench *b)
+static double fraction(const record *r)
 {
-    return (lq_shape){ 1, b->rows, b->cols };
+    double limit = r->of_peak ? r->peak : r->roof;
+    double amount = r->of_peak ? r->flops : r->bytes;
+
+    return limit > 0 && r->seconds > 0 ? amount / r->seconds / limit : NAN;
 }
 
-/* Into the tensor that is there; specs whose rows depend on each other into a new one. */
-static lq_status run_quantize(void *arg)
+static double giga(double amount, double seconds)
 {
-    bench *b = arg;
-    lq_shape shape = shape_of(b);
-    lq_rows rows = LQ_ROWS_INIT;
-    lq_tensor *fresh = NULL;
-
-    if (!lq_spec_rows_independent(&b->spec)) {
-        lq_status status = lq_tensor_encode(b->ctx, &b->spec, &shape, LQ_F32, b->weights,
-                                            NULL, &fresh, NULL);
-        lq_tensor_destroy(fresh);
-        return status;
-    }
-    lq_status status = lq_tensor_rows(b->tensor, 0, &rows);
-    return status == LQ_OK ? lq_encode_rows(b->ctx, &rows, 0, b->rows, LQ_F32, b->weights,
-                                            b->cols, NULL)
-                           : status;
+    return amount > 0 && seconds > 0 ? 1e-9 * amount / seconds : NAN;
 }
 
-static lq_status run_dequantize(void *arg)
+/* Of a record, what the column has or nothing. */
+static void column(tool *t, double value, int width, int digits, const char *unit)
 {
-    bench *b = arg;
-
-    return lq_tensor_decode(b->tensor, b->type, b->decoded);
+    if (isfinite(value))
+        out_printf(t, " %*.*f %s", width, digits, value, unit);
+    else
+        out_printf(t, " %*s", width + 1 + (int)strlen(unit), "");
 }
 
-static lq_status run_matmul(void *arg)
+static void report_text(bench *b, const record *r, const char *spec)
 {
-    bench *b = arg;
-    lq_matmul_args product = LQ_MATMUL_ARGS_INIT;
-
-    product.n = b->n;
-    product.x = b->x;
-    product.ldx = b->cols;
-    product.y = b->y;
-    product.ldy = b->rows;
-    return lq_matmul(b->ctx, b->prepared, &product);
-}
-
-typedef struct figures {
-    double weights, bytes, flops, of_roof;   /* per second, and the share */
-    double source, written;                  /* bytes of the packed weight; written a second */
-} figures;
-
-/* Bytes of one number that is read or made. */
-static double number_bytes(const bench *b, int kind)
-{
-    return kind == BENCH_MATMUL ? 0 : kind == BENCH_DEQUANTIZE && b->type != LQ_F32 ? 2 : 4;
-}
-
-static figures compute(const bench *b, int kind)
-{
-    double numbers = (double)b->rows * (double)b->cols;
-    lq_shape shape = shape_of(b);
-    uint64_t packed = 0;
-    figures f;
-
-    lq_spec_bytes(&b->spec, &shape, &packed);
-    double made = number_bytes(b, kind) * numbers, bytes = (double)packed + made;
-    f.weights = numbers / b->samples.median;
-    f.bytes = bytes / b->samples.median;
-    f.flops = kind == BENCH_MATMUL ? 2 * numbers * (double)b->n / b->samples.median : 0;
-    f.source = (double)packed;
-    f.written = (kind == BENCH_DEQUANTIZE ? made : kind == BENCH_QUANTIZE ? (double)packed
-                 : 4 * (double)b->rows * (double)b->n) / b->samples.median;
-    f.of_roof = b->samples.roof_median > 0 ? f.bytes / b->samples.roof_median : 0;
-    return f;
-}
-
-static void result(bench *b, int kind)
-{
-    figures f = compute(b, kind);
-    char spec[LQ_SPEC_TEXT] = "";
     tool *t = b->t;
-    doc *j = &b->j;
 
-    lq_spec_print(&b->spec, spec, sizeof spec);
-    if (!t->json) {
-        out_printf(t, "%-10s %-14s %10.3f ms %9.3f Gw/s %8.2f GB/s", kind_name[kind], spec,
-                   1e3 * b->samples.median, 1e-9 * f.weights, 1e-9 * f.bytes);
-        if (kind == BENCH_MATMUL)
-            out_printf(t, " %8.2f GFLOP/s", 1e-9 * f.flops);
-        else
-            out_printf(t, " %8.2f written", 1e-9 * f.written);
-        out_printf(t, "  %.2f of roof %.1f GB/s\n", f.of_roof, 1e-9 * b->samples.roof_median);
-        out_flush(t);
-        return;
-    }
-    doc_object(j, NULL);
-    doc_string(j, "what", kind_name[kind]);
-    doc_string(j, "spec", spec);
-    doc_string(j, "op", kind_name[kind]);
-    doc_string(j, "format", spec);
-    doc_uint(j, "rows", b->rows);
-    doc_uint(j, "cols", b->cols);
-    doc_uint(j, "threads", lq_ctx_threads(b->ctx));
-    doc_string(j, "level", lq_level_name(lq_ctx_level(b->ctx)));
-    if (kind == BENCH_DEQUANTIZE)
-        doc_string(j, "type", lq_dtype_name(b->type));
-    doc_number(j, "seconds", b->samples.median);
-    doc_number(j, "gbps", 1e-9 * f.bytes);
-    doc_number(j, "gbps_written", 1e-9 * f.written);
-    doc_number(j, "gweights", 1e-9 * f.weights);
-    doc_number(j, "roof_gbps", 1e-9 * b->samples.roof_median);
-    doc_number(j, "fraction", f.of_roof);
-    doc_uint(j, "source_bytes", (uint64_t)f.source);
-    doc_number(j, "seconds_best", b->samples.best);
-    doc_number(j, "weights_per_second", f.weights);
-    doc_number(j, "bytes_per_second", f.bytes);
-    if (kind == BENCH_MATMUL)
-        doc_number(j, "flops", f.flops);
-    doc_number(j, "roof_bytes_per_second", b->samples.roof_median);
-    doc_number(j, "of_roof", f.of_roof);
-    doc_close(j);
+    out_printf(t, "%-10s %-14s", op_name[r->op], spec);
+    if (r->n)
+        out_printf(t, " n %-4" PRIu64, r->n);
+    else
+        out_printf(t, " %6s", "");
+    out_printf(t, " %-4s", r->mode ? r->mode : "");
+    column(t, r->seconds > 0 ? 1e3 * r->seconds : NAN, 10, 3, "ms");
+    column(t, giga(r->bytes, r->seconds), 7, 2, "GB/s");
+    if (r->type)
+        column(t, giga(r->weights, r->seconds), 7, 3, "Gw/s");
+    else
+        column(t, giga(r->flops, r->seconds), 7, 1, "GF/s");
+    if (r->seconds > 0)
+        out_printf(t, " %5.2f of", fraction(r));
+    if (r->of_peak || r->op == OP_ROOF)
+        column(t, giga(r->peak, 1), 7, 1, "Gop/s");
+    if (!r->of_peak)
+        column(t, giga(r->roof, 1), 5, 1, "GB/s");
+    if (isfinite(r->nmse))
+        out_printf(t, "  nmse %.2e", r->nmse);
+    out_printf(t, "\n");
+    out_flush(t);
 }
 
-static lq_status measure(bench *b, int kind)
+static void number(doc *j, const char *key, uint64_t value)
 {
-    lq_status (*const run[])(void *) = { run_quantize, run_dequantize, run_matmul };
-    lq_rows rows = LQ_ROWS_INIT;
-    lq_status status = LQ_OK;
+    if (value)
+        doc_uint(j, key, value);
+    else
+        doc_null(j, key);
+}
 
-    if (kind == BENCH_MATMUL) {
-        status = lq_tensor_rows(b->tensor, 0, &rows);
-        if (status == LQ_OK)
-            status = lq_prepare(b->ctx, &rows, NULL, &b->prepared, NULL);
+static void report_json(bench *b, const record *r, const char *spec)
+{
+    int product = r->op != OP_ROOF;
+    doc j;
+
+    doc_begin(&j, &b->t->out);
+    j.line = 1;
+    doc_object(&j, NULL);
+    doc_string(&j, "status", "LQ_OK");
+    doc_string(&j, "op", op_name[r->op]);
+    doc_string(&j, "format", r->spec ? spec : NULL);
+    number(&j, "rows", product ? b->rows : 0);
+    number(&j, "cols", product ? b->cols : 0);
+    number(&j, "n", r->n);
+    doc_uint(&j, "threads", b->roof.threads);
+    doc_string(&j, "mode", r->mode);
+    doc_string(&j, "level", lq_level_name(b->roof.level));
+    doc_number(&j, "seconds", r->seconds > 0 ? r->seconds : NAN);
+    doc_number(&j, "gbps", giga(r->bytes, r->seconds));
+    doc_number(&j, "gflops", giga(r->flops, r->seconds));
+    doc_number(&j, "roof_gbps", giga(r->roof, 1));
+    doc_number(&j, "peak_gops", giga(r->peak, 1));
+    doc_number(&j, "fraction", fraction(r));
+    doc_number(&j, "nmse", r->nmse);
+    number(&j, "prepared_bytes", r->prepared_bytes);
+    number(&j, "source_bytes", r->source_bytes);
+    if (r->type) {
+        doc_string(&j, "type", lq_dtype_name(r->type));
+        doc_number(&j, "gweights", giga(r->weights, r->seconds));
+        doc_number(&j, "gbps_written", giga(r->written, r->seconds));
     }
-    if (status == LQ_OK)
-        status = bench_run(&b->samples, &b->roof, b->repeat, run[kind], b);
-    lq_prepared_destroy(b->prepared);
-    b->prepared = NULL;
-    if (status == LQ_OK)
-        result(b, kind);
-    return status;
+    doc_close(&j);
+    out_lines(b->t);
+}
+
+void bench_report(bench *b, const record *r)
+{
+    char spec[LQ_SPEC_TEXT] = "";
+
+    if (r->spec)
+        lq_spec_print(r->spec, spec, sizeof spec);
+    (b->t->json ? report_json : report_text)(b, r, spec);
+}
+
+static void head(bench *b)
+{
+    if (!b->t->json)
+        out_printf(b->t, "%" PRIu64 " x %" PRIu64 ", %u threads, level %s, median of %" PRIu64
+                   "\n", b->rows, b->cols, b->roof.threads, lq_level_name(b->roof.level),
+                   b->repeat);
+}
+
+/* ------------------------------------------------------------------ measurements */
+
+static lq_status nothing(void *arg)
+{
+    (void)arg;
+    return LQ_OK;
+}
+
+/* A line for each mode's arithmetic. */
+static int measure_roof(bench *b)
+{
+    static const int peak[] = { PEAK_INT8, PEAK_BF16, PEAK_F32 };
+
+    for (int mode = LQ_MODE_FAST; mode <= LQ_MODE_F32; mode++) {
+        lq_status status = bench_run(b, peak[mode - LQ_MODE_FAST], nothing, b);
+        record r = { .op = OP_ROOF, .mode = bench_mode_name[mode], .roof = b->samples.roof,
+                     .peak = b->samples.top, .nmse = NAN };
+        if (status != LQ_OK)
+            return fail_error(b->t, status, NULL);
+        bench_report(b, &r);
+    }
+    return 0;
 }
 
 static int measure_spec(bench *b, const char *word, int only)
 {
     lq_error error = LQ_ERROR_INIT;
-    lq_shape shape = shape_of(b);
+    lq_status status = LQ_OK;
+    lq_spec spec = LQ_SPEC_INIT;
 
-    int code = tool_spec(b->t, "--format", word, &b->spec);
+    int code = tool_spec(b->t, "--format", word, &spec);
     if (code)
         return code;
-    lq_status status = lq_tensor_encode(b->ctx, &b->spec, &shape, LQ_F32, b->weights, NULL,
-                                        &b->tensor, &error);
-    for (int kind = 0; kind < BENCH_KINDS && status == LQ_OK; kind++)
-        if (only < 0 || only == kind)
-            status = measure(b, kind);
-    lq_tensor_destroy(b->tensor);
-    b->tensor = NULL;
+    for (int op = OP_GEMV; op < OPS && status == LQ_OK; op++)
+        if (only < 0 || only == op)
+            status = (op <= OP_GEMM ? bench_product : bench_codec)(b, &spec, op, &error);
     return status == LQ_OK ? 0 : fail_error(b->t, status, &error);
 }
+
+static int measure_list(bench *b, const char *list, int only)
+{
+    char word[LQ_SPEC_TEXT];
+    int code = only < 0 || only == OP_ROOF ? measure_roof(b) : 0;
+
+    while (only != OP_ROOF && *list && !code) {
+        list = list_next(list, word, sizeof word);
+        code = measure_spec(b, word, only);
+    }
+    return code;
+}
+
+/* --------------------------------------------------------------------- arguments */
 
 /* All words of the list, before the first measurement. */
 static int check_list(bench *b, const char *list)
 {
-    lq_shape shape = shape_of(b);
+    const lq_shape shape = { 1, b->rows, b->cols };
+    lq_spec spec = LQ_SPEC_INIT;
     char word[LQ_SPEC_TEXT];
     uint64_t bytes;
 
     do {
         list = list_next(list, word, sizeof word);
-        int code = tool_spec(b->t, "--format", word, &b->spec);
+        int code = tool_spec(b->t, "--format", word, &spec);
         if (code)
             return code;
-        lq_status status = lq_spec_bytes(&b->spec, &shape, &bytes);
+        lq_status status = lq_spec_bytes(&spec, &shape, &bytes);
         if (status != LQ_OK)
             return fail_status(b->t, status, "%s does not hold rows of %" PRIu64 ": %s", word,
                                b->cols, lq_status_text(status));
@@ -208,82 +199,57 @@ static int check_list(bench *b, const char *list)
     return 0;
 }
 
-static int measure_list(bench *b, const char *list, int only)
+static int vectors(bench *b, const char *list)
 {
-    char word[LQ_SPEC_TEXT];
-    int code = 0;
+    const char *all = list;
+    char word[24];
 
-    while (*list && !code) {
+    while (list && *list) {
+        uint64_t n;
         list = list_next(list, word, sizeof word);
-        code = measure_spec(b, word, only);
+        if (b->n_count == N_MAX || !parse_count(word, &n) || n < 1 || n > 1u << 20)
+            return fail_usage(b->t, "--n %s: expected up to %d whole numbers from 1 to %u", all,
+                              N_MAX, 1u << 20);
+        b->n[b->n_count++] = n;
     }
-    return code;
+    return 0;
 }
 
-/* Numbers of a x b floats, if that is a size at all. */
-static float *floats(uint64_t a, uint64_t b)
+/* The operation, or -1 for all. */
+static int operation(bench *b, const args *a, int *only)
 {
-    if (a > SIZE_MAX / sizeof(float) / b)
-        return NULL;
-    float *x = malloc((size_t)(a * b) * sizeof *x);
-    if (x)
-        bench_fill(x, a * b, 0.02f);
-    return x;
-}
+    const char *word = a->positional_count ? a->positional[0] : NULL;
 
-static int allocate(bench *b)
-{
-    b->weights = floats(b->rows, b->cols);
-    b->decoded = floats(b->rows, b->cols);
-    b->x = floats(b->n, b->cols);
-    b->y = floats(b->n, b->rows);
-    if (b->weights && b->decoded && b->x && b->y
-        && roof_open(&b->roof, lq_ctx_threads(b->ctx)))
-        return 0;
-    return fail_status(b->t, LQ_ERR_NOMEM, "not enough memory for %" PRIu64 " x %" PRIu64
-                       " numbers", b->rows, b->cols);
-}
-
-static void head(bench *b)
-{
-    doc *j = &b->j;
-
-    doc_begin(j, &b->t->out);
-    if (!b->t->json) {
-        out_printf(b->t, "%" PRIu64 " x %" PRIu64 ", n %" PRIu64 ", %" PRIu32
-                   " threads, level %s, median of %" PRIu64 "\n", b->rows, b->cols, b->n,
-                   lq_ctx_threads(b->ctx), lq_level_name(lq_ctx_level(b->ctx)), b->repeat);
-        return;
-    }
-    doc_object(j, NULL);
-    doc_string(j, "status", "LQ_OK");
-    doc_uint(j, "rows", b->rows);
-    doc_uint(j, "cols", b->cols);
-    doc_uint(j, "n", b->n);
-    doc_uint(j, "threads", lq_ctx_threads(b->ctx));
-    doc_string(j, "level", lq_level_name(lq_ctx_level(b->ctx)));
-    doc_uint(j, "repeat", b->repeat);
-    doc_array(j, "results");
+    *only = -1;
+    for (int op = 0; word && op < OPS; op++)
+        if (!strcmp(word, op_name[op]))
+            *only = op;
+    if (word && *only < 0)
+        return fail_usage(b->t, "%s: expected one of %s", word, b->t->command->words);
+    return 0;
 }
 
 static int options(bench *b, const args *a, int *only)
 {
     static const lq_dtype types[] = { LQ_F32, LQ_F16, LQ_BF16 };
-    const char *word = a->positional_count ? a->positional[0] : NULL;
-    const char *type = args_has(a, OPT_TYPE) ? args_value(a, OPT_TYPE) : "f32";
-    int code;
+    int code, type;
 
-    b->type = types[words_find("f32|f16|bf16", type)];
-
-    *only = word ? words_find(b->t->command->words, word) : -1;
-    if (word && *only < 0)
-        return fail_usage(b->t, "%s: expected one of %s", word, b->t->command->words);
-    if ((code = args_count(b->t, a, OPT_ROWS, 4096, 1, 1u << 30, &b->rows))
+    if ((code = operation(b, a, only))
+        || (code = args_count(b->t, a, OPT_ROWS, 4096, 1, 1u << 30, &b->rows))
         || (code = args_count(b->t, a, OPT_COLS, 4096, 1, 1u << 30, &b->cols))
-        || (code = args_count(b->t, a, OPT_N, 1, 1, 1u << 20, &b->n))
-        || (code = args_count(b->t, a, OPT_REPEAT, 7, 1, SAMPLES_MAX, &b->repeat)))
+        || (code = vectors(b, args_value(a, OPT_N)))
+        || (code = args_count(b->t, a, OPT_REPEAT, 7, 1, SAMPLES_MAX, &b->repeat))
+        || (code = args_word(b->t, a, OPT_MODE, 0, &b->mode))
+        || (code = args_word(b->t, a, OPT_TYPE, 0, &type))
+        || (code = args_size(b->t, a, OPT_ROTATE, 256u << 20, &b->rotate))
+        || (code = tool_ctx(b->t, a, &b->ctx)))
         return code;
-    return tool_ctx(b->t, a, &b->ctx);
+    b->mode += LQ_MODE_FAST;
+    b->type = types[type];
+    b->unprepared = args_has(a, OPT_UNPREPARED);
+    b->roof.threads = lq_ctx_threads(b->ctx);
+    b->roof.level = lq_ctx_level(b->ctx);
+    return 0;
 }
 
 int cmd_bench(tool *t, const args *a)
@@ -300,21 +266,13 @@ int cmd_bench(tool *t, const args *a)
     int code = options(b, a, &only);
     if (!code)
         code = check_list(b, list);
-    if (!code)
-        code = allocate(b);
+    if (!code && !roof_reserve(&b->roof, ROOF_BYTES))
+        code = fail_status(t, LQ_ERR_NOMEM, "out of memory");
     if (!code) {
         head(b);
         code = measure_list(b, list, only);
     }
-    if (!code && t->json) {
-        doc_close(&b->j);
-        doc_close(&b->j);
-    }
     roof_close(&b->roof);
-    free(b->weights);
-    free(b->decoded);
-    free(b->x);
-    free(b->y);
     lq_ctx_destroy(b->ctx);
     free(b);
     return code;

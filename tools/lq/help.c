@@ -20,7 +20,7 @@ static const char json_note[] =
     "With --json standard output holds exactly one JSON document. \"status\" is \"LQ_OK\", or "
     "the name of the failure; then \"exit\" has the exit code and \"message\" the text, with "
     "\"file\", \"name\" and \"offset\" where they are known. Numbers that are not finite are "
-    "null.";
+    "null. bench writes a document a line, one for each measurement.";
 
 static const char size_note[] =
     "K, M, G, T and KiB... are powers of 1024, KB, MB, GB, TB powers of 1000. --params counts "

@@ -44,7 +44,7 @@ static uint64_t bit(const doc *j)
 static void member(doc *j, const char *key)
 {
     if (j->used & bit(j))
-        text_add(j->out, j->depth <= 2 ? ",\n" : ", ");
+        text_add(j->out, j->depth <= 2 && !j->line ? ",\n" : ", ");
     j->used |= bit(j);
     if (!key)
         return;

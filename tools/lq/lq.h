@@ -9,7 +9,8 @@
  *     convert.c report.c rules.c                   quantize, dequantize
  *     pairs.c difference.c                         compare
  *     model.c model_config.c                       estimate
- *     meta.c bench.c                               inspect, bench
+ *     meta.c                                       inspect
+ *     bench.c bench_*.c roof.c                     bench
  *
  * The program never calls setlocale(): numbers are read and printed as in the C locale.
  */
@@ -54,6 +55,7 @@ const char *human_bytes(uint64_t bytes, char *out);
 typedef struct doc {
     textbuf *out;
     unsigned depth;
+    int      line;          /* 1: no line breaks inside */
     uint64_t used, array;   /* one bit per depth: has a member; is an array */
 } doc;
 
@@ -77,7 +79,7 @@ enum {
     OPT_REQUANTIZE, OPT_QUIET, OPT_VERBOSE, OPT_STRICT, OPT_TENSORS, OPT_TOLERANCE,
     OPT_PARAMS, OPT_CONTAINER, OPT_CONTEXT, OPT_BATCH, OPT_KV, OPT_LORA, OPT_TARGETS,
     OPT_OPTIMIZER, OPT_RECOMPUTE, OPT_MEMORY, OPT_ROWS, OPT_COLS, OPT_N, OPT_TYPE, OPT_REPEAT,
-    OPT_TO, OPT_SPLIT_SIZE, OPT_SPLIT_TENSORS
+    OPT_TO, OPT_SPLIT_SIZE, OPT_SPLIT_TENSORS, OPT_MODE, OPT_ROTATE, OPT_UNPREPARED
 };
 
 typedef struct option_row {
@@ -121,6 +123,8 @@ struct tool {
  * so that an error can still take its place. */
 void out_printf(tool *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void out_flush(tool *t);
+/* The same in --json mode: what is there are complete documents, one a line. */
+void out_lines(tool *t);
 /* Make sure that descriptors 0 to 2 are taken, so that no model is opened as one. */
 void out_begin(tool *t);
 /* Write what is left; the exit code, changed if standard output failed. */

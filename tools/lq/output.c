@@ -61,6 +61,11 @@ void out_flush(tool *t)
         write_out(t);
 }
 
+void out_lines(tool *t)
+{
+    write_out(t);
+}
+
 int out_end(tool *t, int code)
 {
     int failed = t->out.failed;
