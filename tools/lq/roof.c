@@ -74,6 +74,30 @@ static void *take_part(void *arg)
     return NULL;
 }
 
+/* A processor of its own, not ours: left alone, new threads now and then share one for
+ * longer than a measurement takes. */
+static void settle(pthread_t thread, unsigned index)
+{
+#if defined(__linux__)
+    int here = sched_getcpu();
+    cpu_set_t allowed, one;
+
+    if (sched_getaffinity(0, sizeof allowed, &allowed))
+        return;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &allowed) || cpu == here || --index)
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        pthread_setaffinity_np(thread, sizeof one, &one);
+        return;
+    }
+#else
+    (void)thread;
+    (void)index;
+#endif
+}
+
 #define MEMBERS_MAX 1024
 
 /* Seconds from the first beginning to the last end; 0: threads are missing. */
@@ -90,6 +114,7 @@ static double together(const roof *r, void (*work)(const roof *r, unsigned index
         members[count].index = count;
         if (pthread_create(&members[count].thread, NULL, take_part, &members[count]))
             break;
+        settle(members[count].thread, count);
         count++;
     }
     while (atomic_load(&c.ready) + 1 < count)
