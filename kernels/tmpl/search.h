@@ -424,11 +424,13 @@ V_INLINE void levels_candidate(const levels_data *d, symmetric *q, const v_f32 *
             b[k] = v_add(b[k], v_mul(wl, l));
         }
     EACH_GROUP(k, count) {
-        v_f32 scale = v_div(a[k], b[k]);
-        v_mask better = v_both(v_lt(v_set1(0), b[k]), v_lt(v_mul(q[k].best, b[k]),
-                                                           v_mul(a[k], a[k])));
+        v_f32 zero = v_set1(0);
+        v_mask none = v_both(v_eq(a[k], zero), v_eq(b[k], zero));   /* of any weight */
+        v_f32 scale = v_select(none, zero, v_div(a[k], b[k]));
+        v_mask better = v_both(v_lt(zero, b[k]), v_lt(v_mul(q[k].best, b[k]),
+                                               v_mul(a[k], a[k])));
         if (first)
-            better = v_eq(v_set1(0), v_set1(0));
+            better = v_eq(zero, zero);
         q[k].scale = v_select(better, scale, q[k].scale);
         q[k].best = v_select(better, v_mul(scale, a[k]), q[k].best);
     }

@@ -35,7 +35,8 @@ void lqi_iq4_codes(const float *x, float inverse, uint32_t *codes)
         codes[i] = lqi_iq4_code(inverse * x[i]);
 }
 
-/* Sums for the codes of x * inverse: the scale that fits them is ql / q2. */
+/* Sums for the codes of x * inverse: the scale that fits them is qx / q2, 0 where nothing has
+ * any weight. */
 typedef struct level_sums {
     float qx, q2;
 } level_sums;
@@ -52,6 +53,11 @@ static level_sums sums_of(const float *x, const float *w, float inverse)
     return s;
 }
 
+static float fitted_scale(level_sums s)
+{
+    return s.q2 == 0 && s.qx == 0 ? 0 : s.qx / s.q2;
+}
+
 float lqi_iq4_search(const float *x, const float *imp, float ms)
 {
     float extreme = lqi_extreme(x, LQI_IQ4_SUB), lowest = (float)lqi_iq4_level[0];
@@ -66,7 +72,7 @@ float lqi_iq4_search(const float *x, const float *imp, float ms)
             w[i] = x[i] * x[i];
 
     level_sums s = sums_of(x, w, 1 / (-extreme / lowest));
-    float scale = s.qx / s.q2, best = scale * s.qx;
+    float scale = fitted_scale(s), best = scale * s.qx;
     for (int step = -7; step <= 7; step++) {
         s = sums_of(x, w, ((float)step + lowest) / extreme);
         if (s.q2 > 0 && s.qx * s.qx > best * s.q2) {

@@ -15,8 +15,8 @@
  * the other sign of the start scale, no search), with other bytes.  Model files never
  * have it, and it is not here.
  *
- * All below 1e-15: d = 0, code 8.  A NaN makes d NaN, with code 15.  So do squares
- * that overflow and importances that are all 0 in the block; check reports it.
+ * All below 1e-15, or importances that are all 0 in the block: d = 0, code 8.  A NaN makes d
+ * NaN, with code 15.  So do squares that overflow; check reports it.
  *
  * Source of truth: ggml's generic C.
  */

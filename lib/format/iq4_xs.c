@@ -19,8 +19,8 @@
  *
  * All scales zero: d = 0, l = 32, code 8.  A sub-block with a NaN or numbers whose square
  * overflows may have no scale, and nothing in the bytes tells: max_abs, the largest
- * number that a block can hold, lets the core refuse them.  Infinity and importances
- * that are all 0 in a sub-block likewise.
+ * number that a block can hold, lets the core refuse them.  Infinity likewise.  A sub-block
+ * whose importances are all 0 has no scale either: l = 32.
  *
  * Source of truth: ggml's generic C.
  */
