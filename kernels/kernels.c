@@ -21,4 +21,8 @@ void lqi_kernels_init(lqi_kernels *k, lq_level level)
     if (level >= LQ_LEVEL_AVX512_VNNI && level <= LQ_LEVEL_AVX512_BF16)
         lqi_kernels_init_avx512(k);
 #endif
+#if LQI_BUILD_AVX512_BF16
+    if (level == LQ_LEVEL_AVX512_BF16)
+        lqi_kernels_init_avx512_bf16(k);
+#endif
 }

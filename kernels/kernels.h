@@ -20,6 +20,9 @@
 #ifndef LQI_BUILD_AVX2_VNNI
 #define LQI_BUILD_AVX2_VNNI 0
 #endif
+#ifndef LQI_BUILD_AVX512_BF16
+#define LQI_BUILD_AVX512_BF16 0
+#endif
 #ifndef LQI_BUILD_AVX512
 #define LQI_BUILD_AVX512 0
 #endif
@@ -439,6 +442,22 @@ typedef struct lqi_gemm {
     uint8_t mr, nr;
 } lqi_gemm;
 
+/*
+ * y[j][i] += sum over k in [0, pairs) of two products each, i in [0, LQI_BF16_ROWS), j in
+ * [0, columns): w->pair[i / 16][k][i % 16] and x[k][j] are pairs of bf16, the first in the low
+ * half.
+ * The chain of additions behind one output does not depend on the number of columns.
+ */
+#define LQI_BF16_ROWS  32
+#define LQI_BF16_PAIRS 256   /* at most */
+#define LQI_BF16_TILE  6     /* columns at most */
+
+typedef struct lqi_bf16_strip {
+    _Alignas(LQI_ALIGN) uint32_t pair[2][LQI_BF16_PAIRS][16];
+} lqi_bf16_strip;
+
+typedef void lqi_bf16_fn(const lqi_bf16_strip *w, const uint32_t *x, size_t pairs, float *y);
+
 /* ------------------------------------------------------------------- table */
 
 typedef struct lqi_kernels {
@@ -450,6 +469,7 @@ typedef struct lqi_kernels {
     lqi_round_fn  *round[LQI_ROUNDERS];
     lqi_search     search;
     const lqi_panel_kernels *panel;
+    lqi_bf16_fn   *bf16[LQI_BF16_TILE];   /* by columns - 1; NULL: the level has none */
     /* 1 if one of n numbers is NaN or infinite. */
     int  (*any_nonfinite)(const float *x, size_t n);
     /* Bits of the largest of n magnitudes as a number: 0x7f800000 and more if one is
@@ -475,5 +495,6 @@ int      lqi_level_usable(lq_level level);
 void lqi_kernels_init_ref(lqi_kernels *k);
 void lqi_kernels_init_avx2(lqi_kernels *k);
 void lqi_kernels_init_avx512(lqi_kernels *k);
+void lqi_kernels_init_avx512_bf16(lqi_kernels *k);
 
 #endif

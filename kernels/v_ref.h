@@ -11,7 +11,7 @@
 #define V_LANES  1
 #define V_SIGNED 1
 #define V_INLINE static inline
-#define V_GENERIC 1   /* one kernel for all panels: constants would not make it fast */
+#define V_GENERIC 1   /* constants would not make it fast */
 
 typedef float    v_f32;
 typedef uint32_t v_u32;

@@ -15,9 +15,9 @@ typedef struct fused_state {
 } fused_state;
 
 /* Index of an array of sums by step. */
-V_INLINE int sums_of(const int step) { return step == 16 ? 0 : step == 32 ? 1 : 2; }
+P_INLINE int sums_of(const int step) { return step == 16 ? 0 : step == 32 ? 1 : 2; }
 
-V_INLINE v_u32 fused_start(const int shape, const lqi_panel *p, const chunk_view *c, int pair,
+P_INLINE v_u32 fused_start(const int shape, const lqi_panel *p, const chunk_view *c, int pair,
                            int u, unsigned row, int32_t minus_sum)
 {
     const lqi_panel_geometry *g = &lqi_panel_shapes[shape];
@@ -30,7 +30,7 @@ V_INLINE v_u32 fused_start(const int shape, const lqi_panel *p, const chunk_view
 }
 
 /* A step is complete: its integers meet their scale. */
-V_INLINE void fused_step(const int shape, const int acts, const int min, const int T,
+P_INLINE void fused_step(const int shape, const int acts, const int min, const int T,
                          const lqi_panel *p, const chunk_view *c, int pair, int u, int half,
                          unsigned row, const float *scale, const float *fsum, fused_state *s)
 {
@@ -49,7 +49,7 @@ V_INLINE void fused_step(const int shape, const int acts, const int min, const i
     }
 }
 
-V_INLINE void fused_mins(const int shape, const int T, const chunk_view *c, int half,
+P_INLINE void fused_mins(const int shape, const int T, const chunk_view *c, int half,
                          unsigned row, const int32_t *pair, fused_state *s)
 {
     v_u32 four = chunk_int_mins(shape, c, half, row);
@@ -62,7 +62,7 @@ V_INLINE void fused_mins(const int shape, const int T, const chunk_view *c, int 
 }
 
 /* The 256 columns are complete (ACTS_256). */
-V_INLINE void fused_chunk(const int shape, const int T, const lqi_panel *p, const chunk_view *c,
+P_INLINE void fused_chunk(const int shape, const int T, const lqi_panel *p, const chunk_view *c,
                           unsigned row, const float *scale, fused_state *s)
 {
     const lqi_panel_geometry *g = &lqi_panel_shapes[shape];
@@ -86,7 +86,7 @@ typedef struct fused_acts {
 } fused_acts;
 
 /* Dots of v[first .. first + n) with their activations. */
-V_INLINE void fused_dots(const int T, const v_bytes *v, int first, const int n,
+P_INLINE void fused_dots(const int T, const v_bytes *v, int first, const int n,
                          const int32_t *x, fused_state *s)
 {
     EACH(j, n)
@@ -96,7 +96,7 @@ V_INLINE void fused_dots(const int T, const v_bytes *v, int first, const int n,
 }
 
 /* Dots of one step, or of what a unit has of it; first .. first + n are its bytes. */
-V_INLINE void fused_part(const int shape, const int T, const lqi_panel *p, const chunk_view *c,
+P_INLINE void fused_part(const int shape, const int T, const lqi_panel *p, const chunk_view *c,
                          int pair, const int u, const int half, const v_bytes *v, const int n,
                          unsigned row, fused_acts *a, fused_state *s)
 {
@@ -118,7 +118,7 @@ V_INLINE void fused_part(const int shape, const int T, const lqi_panel *p, const
 }
 
 /* One unit, at 'codes'. */
-V_INLINE void fused_unit(const int bits, const int shape, const int T, const lqi_panel *p,
+P_INLINE void fused_unit(const int bits, const int shape, const int T, const lqi_panel *p,
                          const unit_tables *tables, const chunk_view *c, int pair, const int u,
                          const uint8_t *codes, unsigned row, fused_acts *a, fused_state *s)
 {
@@ -135,7 +135,7 @@ V_INLINE void fused_unit(const int bits, const int shape, const int T, const lqi
 }
 
 /* Rows [row, row + V_LANES) of the panel. */
-V_INLINE void fused_rows(const int bits, const int shape, const int T, const lqi_panel *p,
+P_INLINE void fused_rows(const int bits, const int shape, const int T, const lqi_panel *p,
                          const uint8_t *panel, size_t chunks, const lqi_acts_tile *tile,
                          unsigned row, float *y)
 {

@@ -11,14 +11,14 @@
 
 /* Bytes of a strip: level + offset; where there are zero points, code - zero + offset, so
  * that nothing is left of them. */
-V_INLINE unsigned strip_shift(const lqi_panel *p)
+P_INLINE unsigned strip_shift(const lqi_panel *p)
 {
     if (lqi_panel_shapes[p->shape].min != LQI_MIN_ZERO)
         return p->shift;
     return p->bits <= 4 ? 4 : p->bits;
 }
 
-V_INLINE v_bytes strip_zero(const lqi_panel *p, const chunk_view *c, int pair, int u,
+P_INLINE v_bytes strip_zero(const lqi_panel *p, const chunk_view *c, int pair, int u,
                             unsigned row)
 {
     unsigned offset = V_SIGNED ? 0 : 1u << strip_shift(p);
@@ -92,7 +92,7 @@ static void strip_tail(const lqi_panel *p, const chunk_view *c, size_t chunk, un
     }
 }
 
-V_INLINE void strip_unit(const int bits, const unit_tables *tables, const uint8_t *codes,
+P_INLINE void strip_unit(const int bits, const unit_tables *tables, const uint8_t *codes,
                          int zeros, v_bytes zero, unsigned row, unsigned to,
                          uint8_t (*out)[LQI_STRIP_ROWS * 4])
 {
@@ -104,7 +104,7 @@ V_INLINE void strip_unit(const int bits, const unit_tables *tables, const uint8_
 }
 
 /* Rows [row, row + V_LANES) of the panel to the strip's rows from 'to' on. */
-V_INLINE void strip_rows(const int bits, const lqi_panel *p, const uint8_t *panel,
+P_INLINE void strip_rows(const int bits, const lqi_panel *p, const uint8_t *panel,
                          size_t chunks, unsigned row, unsigned to, lqi_strip *s)
 {
     const lqi_panel_geometry *g = &lqi_panel_shapes[p->shape];
@@ -152,7 +152,7 @@ typedef struct tile_state {
 #define VECTORS EACH(i, STRIP_VECTORS)
 
 /* All dots of a step, from line 'line' of the strip. */
-V_INLINE void tile_dots(const int step, const int T, const lqi_strip *strip, size_t line,
+P_INLINE void tile_dots(const int step, const int T, const lqi_strip *strip, size_t line,
                         const int32_t *x, tile_state *s)
 {
     for (int j = 0; j < step / 4; j++) {
@@ -167,7 +167,7 @@ V_INLINE void tile_dots(const int step, const int T, const lqi_strip *strip, siz
     }
 }
 
-V_INLINE void tile_start(const int T, int offset, unsigned shift, const int32_t *minus_sum,
+P_INLINE void tile_start(const int T, int offset, unsigned shift, const int32_t *minus_sum,
                          tile_state *s)
 {
     EACH(t, T) {
@@ -178,7 +178,7 @@ V_INLINE void tile_start(const int T, int offset, unsigned shift, const int32_t 
 }
 
 /* Scales of 32 columns on both sides. */
-V_INLINE void tile_32(const int min, const int offset, const int T, const lqi_strip *strip,
+P_INLINE void tile_32(const int min, const int offset, const int T, const lqi_strip *strip,
                       size_t chunks, const lqi_acts_tile *a, float *y)
 {
     tile_state s;
@@ -207,7 +207,7 @@ V_INLINE void tile_32(const int min, const int offset, const int T, const lqi_st
 }
 
 /* Products of the integer minimums, to s->dot. */
-V_INLINE void tile_mins(const int step, const int T, const lqi_strip *strip, size_t chunk,
+P_INLINE void tile_mins(const int step, const int T, const lqi_strip *strip, size_t chunk,
                         const int32_t *pair, tile_state *s)
 {
     const int lines = 128 / step;
@@ -223,7 +223,7 @@ V_INLINE void tile_mins(const int step, const int T, const lqi_strip *strip, siz
 }
 
 /* Activations in 256; steps of 16, 32 or 64 columns. */
-V_INLINE void tile_256(const int step, const int min, const int T, const lqi_strip *strip,
+P_INLINE void tile_256(const int step, const int min, const int T, const lqi_strip *strip,
                        size_t chunks, const lqi_acts_tile *a, float *y)
 {
     const size_t steps = (size_t)(256 / step);

@@ -13,7 +13,24 @@
 #error "panel_unit.h needs a vocabulary"
 #endif
 
-#if V_LANES == 1
+/* Sanitizers multiply the code of every instance, and the time to compile it: there one kernel
+ * for all panels stands for them. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(memory_sanitizer)
+#define V_GENERIC 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define V_GENERIC 1
+#endif
+
+#if defined(V_GENERIC)
+#define P_INLINE static inline
+#else
+#define P_INLINE V_INLINE
+#endif
+
+#if defined(V_GENERIC)
 #define EACH(i, count) for (int i = 0; i < (count); i++)
 #elif defined(__clang__)
 #define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
@@ -42,7 +59,7 @@ static inline unit_tables unit_tables_load(const lqi_panel *p)
     return (unit_tables){ v_table6_load(low), v_table6_load(high), v_bytes_set(offset) };
 }
 
-V_INLINE v_bytes unit_byte(const unit_tables *t, v_bytes code)
+P_INLINE v_bytes unit_byte(const unit_tables *t, v_bytes code)
 {
     return V_SIGNED ? v_bytes_sub(code, t->offset) : code;
 }
@@ -51,7 +68,7 @@ V_INLINE v_bytes unit_byte(const unit_tables *t, v_bytes code)
 #define SHR(v, n) v_bytes_shr(v, n)
 #define AT(v) v_table6_at(t->low, v, bits)
 
-V_INLINE void unit_2(const unit_tables *t, const uint8_t *p, v_bytes v[8])
+P_INLINE void unit_2(const unit_tables *t, const uint8_t *p, v_bytes v[8])
 {
     const v_bytes mask = v_bytes_set(3);
 
@@ -64,7 +81,7 @@ V_INLINE void unit_2(const unit_tables *t, const uint8_t *p, v_bytes v[8])
     }
 }
 
-V_INLINE void unit_3(const unit_tables *t, const uint8_t *p, v_bytes v[8])
+P_INLINE void unit_3(const unit_tables *t, const uint8_t *p, v_bytes v[8])
 {
     enum { bits = 3 };
     const v_bytes two = v_bytes_set(3);
@@ -80,7 +97,7 @@ V_INLINE void unit_3(const unit_tables *t, const uint8_t *p, v_bytes v[8])
     v[7] = AT(v_bytes_mix(two, SHR(b, 6), SHR(c, 5)));
 }
 
-V_INLINE void unit_4(const unit_tables *t, const uint8_t *p, v_bytes v[8])
+P_INLINE void unit_4(const unit_tables *t, const uint8_t *p, v_bytes v[8])
 {
     enum { bits = 4 };
 
@@ -91,7 +108,7 @@ V_INLINE void unit_4(const unit_tables *t, const uint8_t *p, v_bytes v[8])
     }
 }
 
-V_INLINE void unit_5(const unit_tables *t, const uint8_t *p, v_bytes v[8])
+P_INLINE void unit_5(const unit_tables *t, const uint8_t *p, v_bytes v[8])
 {
     const v_bytes mask = v_bytes_set(31), three = v_bytes_set(7);
     v_bytes a = LINE(0), b = LINE(1), c = LINE(2), d = LINE(3), e = LINE(4);
@@ -107,7 +124,7 @@ V_INLINE void unit_5(const unit_tables *t, const uint8_t *p, v_bytes v[8])
     v[7] = unit_byte(t, v_bytes_and(v_bytes_mix(three, SHR(c, 5), top), mask));
 }
 
-V_INLINE void unit_6(const unit_tables *t, const uint8_t *p, v_bytes v[8])
+P_INLINE void unit_6(const unit_tables *t, const uint8_t *p, v_bytes v[8])
 {
     enum { bits = 6 };
     const v_bytes two = v_bytes_set(3), four = v_bytes_set(15);
@@ -122,13 +139,13 @@ V_INLINE void unit_6(const unit_tables *t, const uint8_t *p, v_bytes v[8])
     }
 }
 
-V_INLINE void unit_8(const unit_tables *t, const uint8_t *p, v_bytes v[8])
+P_INLINE void unit_8(const unit_tables *t, const uint8_t *p, v_bytes v[8])
 {
     EACH(i, 8)
         v[i] = unit_byte(t, LINE(i));
 }
 
-V_INLINE void unit_decode(const int bits, const unit_tables *t, const uint8_t *p, v_bytes v[8])
+P_INLINE void unit_decode(const int bits, const unit_tables *t, const uint8_t *p, v_bytes v[8])
 {
     switch (bits) {
     case 2: unit_2(t, p, v); break;
@@ -152,18 +169,18 @@ typedef struct chunk_view {
 } chunk_view;
 
 /* A byte as the upper bits of a number: E8M0, or E4M3 less 120 in its exponent. */
-V_INLINE v_f32 scale_shifted(const uint8_t *p, int shift, float factor)
+P_INLINE v_f32 scale_shifted(const uint8_t *p, int shift, float factor)
 {
     return v_mul(v_as_f32(v_load_u8(p) << shift), v_set1(factor));
 }
 
-V_INLINE v_u32 scale_nibbles(const uint8_t *p, unsigned row)
+P_INLINE v_u32 scale_nibbles(const uint8_t *p, unsigned row)
 {
     return v_load_u32(p + 4 * row);
 }
 
 /* Scale of step 'half' of unit 'u' of pair 'pair': of the level next to the codes. */
-V_INLINE v_f32 chunk_scale(const int shape, const lqi_panel *p, const chunk_view *c, int pair,
+P_INLINE v_f32 chunk_scale(const int shape, const lqi_panel *p, const chunk_view *c, int pair,
                            int u, int half, unsigned row)
 {
     const uint8_t *h = c->head;
@@ -197,7 +214,7 @@ V_INLINE v_f32 chunk_scale(const int shape, const lqi_panel *p, const chunk_view
     }
 }
 
-V_INLINE v_u32 chunk_zero(const int shape, const chunk_view *c, int pair, int u, unsigned row)
+P_INLINE v_u32 chunk_zero(const int shape, const chunk_view *c, int pair, int u, unsigned row)
 {
     switch (shape) {
     case LQI_S32_F16_ZP:
@@ -209,14 +226,14 @@ V_INLINE v_u32 chunk_zero(const int shape, const chunk_view *c, int pair, int u,
     }
 }
 
-V_INLINE v_f32 chunk_min(const int shape, const chunk_view *c, int u, unsigned row)
+P_INLINE v_f32 chunk_min(const int shape, const chunk_view *c, int u, unsigned row)
 {
     return shape == LQI_S32_F16_MIN ? v_from_f16(c->head + 64 + 32 * u + 2 * row)
                                     : v_load_f32(c->head + 128 + 64 * u + 4 * row);
 }
 
 /* Four minimums of a row as bytes of its lane: of a pair of units (K16) or of half a chunk. */
-V_INLINE v_u32 chunk_int_mins(const int shape, const chunk_view *c, int half, unsigned row)
+P_INLINE v_u32 chunk_int_mins(const int shape, const chunk_view *c, int half, unsigned row)
 {
     if (shape == LQI_K16_MIN)
         return (scale_nibbles(c->head, row) >> 4) & v_set1u(0x0f0f0f0f);
@@ -224,17 +241,17 @@ V_INLINE v_u32 chunk_int_mins(const int shape, const chunk_view *c, int half, un
 }
 
 /* The same as 16-bit halves: minimums 0 and 2, 1 and 3. */
-V_INLINE v_u32 mins_even(v_u32 four) { return four & v_set1u(0x00ff00ff); }
-V_INLINE v_u32 mins_odd(v_u32 four) { return (four >> 8) & v_set1u(0x00ff00ff); }
+P_INLINE v_u32 mins_even(v_u32 four) { return four & v_set1u(0x00ff00ff); }
+P_INLINE v_u32 mins_odd(v_u32 four) { return (four >> 8) & v_set1u(0x00ff00ff); }
 
-V_INLINE v_f32 chunk_d(const int shape, const lqi_panel *p, const chunk_view *c, unsigned row)
+P_INLINE v_f32 chunk_d(const int shape, const lqi_panel *p, const chunk_view *c, unsigned row)
 {
     const uint8_t *d = c->tail + (shape == LQI_K32_MIN ? 128 : 0);
 
     return v_mul(v_from_f16(d + 2 * row), v_set1(p->factor));
 }
 
-V_INLINE v_f32 chunk_dmin(const int shape, const chunk_view *c, unsigned row)
+P_INLINE v_f32 chunk_dmin(const int shape, const chunk_view *c, unsigned row)
 {
     const uint8_t *d = c->tail + (shape == LQI_K32_MIN ? 128 : 0);
 

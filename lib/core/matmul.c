@@ -2,7 +2,7 @@
 /*
  * lib/core/matmul.c - prepared weights and products: arguments, memory, threads
  *
- * The work itself: matmul_panels.c (integers), matmul_strips.c (f32).
+ * The work itself: matmul_panels.c (integers), matmul_bf16.c, matmul_strips.c (f32).
  */
 #include "lib/core/product.h"
 
@@ -303,6 +303,7 @@ static lq_status open_product(const lq_ctx *ctx, const lqi_geometry *g, const lq
     if ((status = lqi_opts_read(a, sizeof *a, args)) || (status = check_range(g, a)))
         return status;
     p->weight = panels_for(w, a);
+    p->bf16 = a->mode == LQ_MODE_BF16 && ctx->kernels.bf16[0];
     if (a->acts) {
         if (!p->weight || !lq_acts_fit(a->acts, w) || a->n != a->acts->acts.n)
             return LQ_ERR_MISMATCH;
@@ -319,6 +320,11 @@ static lq_status open_product(const lq_ctx *ctx, const lqi_geometry *g, const lq
 /* Activations of a product with panels, converted into 'memory'; *acts is theirs. */
 static void convert_acts(lqi_product *p, lqi_acts *acts, void *memory, int parallel)
 {
+    if (p->bf16) {
+        lqi_bf16_fill(p, memory, parallel);
+        p->pairs = memory;
+        p->strips = lqi_bf16_count(p->a.row0, p->a.row1);
+    }
     if (!p->weight)
         return;
     if (!p->acts) {
@@ -337,6 +343,8 @@ static void task(void *arg, size_t index)
 
     if (p->weight)
         lqi_panels_run(p, work);
+    else if (p->bf16)
+        lqi_bf16_run(p, work);
     else
         lqi_strips_run(p, work);
 }
@@ -344,15 +352,19 @@ static void task(void *arg, size_t index)
 /* Bytes for converted activations, to be rounded up; bytes of one task. */
 static lq_status measure(lqi_product *p, lqi_acts *acts, uint64_t *acts_size)
 {
+    int convert = p->bf16 || (p->weight && !p->acts);
+
     *acts_size = 0;
-    if (p->weight && !p->acts) {
-        *acts_size = lqi_acts_plan(p->ctx, acts_kind(p->weight), p->a.n, p->g->cols, acts);
+    if (convert) {
+        *acts_size = p->bf16 ? lqi_bf16_acts(p->a.n, p->g->cols)
+                             : lqi_acts_plan(p->ctx, acts_kind(p->weight), p->a.n, p->g->cols,
+                                             acts);
         if (*acts_size == 0)
             return LQ_ERR_OVERFLOW;
         *acts_size = lqi_div_up(*acts_size, LQI_ALIGN) * LQI_ALIGN;
     }
     p->work_bytes = p->weight ? lqi_panels_work(p->acts ? p->acts : acts)
-                              : lqi_strips_work(p->a.n);
+                    : p->bf16 ? lqi_bf16_work(p->a.n) : lqi_strips_work(p->a.n);
     return p->work_bytes ? LQ_OK : LQ_ERR_OVERFLOW;
 }
 
@@ -425,7 +437,7 @@ lq_status lq_matmul_rows(const lq_ctx *ctx, const lq_rows *w, const lq_matmul_ar
 
 uint64_t lq_matmul_work_bytes(const lq_prepared *w, uint64_t n)
 {
-    uint64_t f32, acts, panels = 0;
+    uint64_t f32, acts, bf16, panels = 0;
     lqi_acts a;
 
     if (!w)
@@ -436,6 +448,13 @@ uint64_t lq_matmul_work_bytes(const lq_prepared *w, uint64_t n)
         if (!acts || !f32)
             return 0;
         panels = lqi_div_up(acts, LQI_ALIGN) * LQI_ALIGN + lqi_panels_work(&a);
+    }
+    if (w->ctx->kernels.bf16[0] && n) {
+        acts = lqi_bf16_acts(n, w->geometry.cols);
+        bf16 = lqi_bf16_work(n);
+        if (!acts || !bf16 || !lqi_add(bf16, lqi_div_up(acts, LQI_ALIGN) * LQI_ALIGN, &bf16))
+            return 0;
+        panels = bf16 > panels ? bf16 : panels;
     }
     panels = f32 > panels ? f32 : panels;
     return panels ? panels + LQI_ALIGN : 0;

@@ -20,6 +20,8 @@ typedef struct lqi_product {
     const lq_rows      *rows;
     const lqi_weight   *weight;     /* panels, or NULL: decoded strips */
     const lqi_acts     *acts;       /* with panels */
+    int                 bf16;       /* pairs of bf16 */
+    const uint32_t     *pairs;      /* with bf16: the activations */
     lq_matmul_args      a;          /* row1 and types complete */
     uint8_t            *work;
     uint64_t            work_bytes; /* of one task, a multiple of LQI_ALIGN */
@@ -42,5 +44,12 @@ uint64_t lqi_panels_work(const lqi_acts *acts);
 uint64_t lqi_panels_count(const lq_ctx *ctx, const lqi_acts *acts, uint64_t row0,
                           uint64_t row1);
 void     lqi_panels_run(lqi_product *p, uint8_t *work);
+
+/* The same with pairs of bf16; the activations' pairs: bytes (0: does not fit), conversion. */
+uint64_t lqi_bf16_work(uint64_t n);
+uint64_t lqi_bf16_count(uint64_t row0, uint64_t row1);
+uint64_t lqi_bf16_acts(uint64_t n, uint64_t cols);
+void     lqi_bf16_fill(const lqi_product *p, uint32_t *pairs, int parallel);
+void     lqi_bf16_run(lqi_product *p, uint8_t *work);
 
 #endif

@@ -283,12 +283,60 @@ static void odd_weights(void **state)
     lq_ctx_destroy(ctx);
 }
 
+/* Where the level has bf16: each factor rounded once, the same bits for any n and threads.
+ * Elsewhere the mode is F32. */
+static void bf16(void **state)
+{
+    static const char *const specs[] = { "nf4:g64", "fp8_e4m3:ch", "q4_k", "bf16", "f16",
+                                         "int4:g128:gidx", "f32" };
+
+    (void)state;
+    for (size_t l = 0; l < COUNT(levels); l++) {
+        if (!lq_level_available(levels[l]))
+            continue;
+        lq_ctx *ctx = test_ctx(levels[l], 1), *four = test_ctx(levels[l], 4);
+        for (size_t s = 0; s < COUNT(specs); s++) {
+            lq_spec spec = test_spec(specs[s]);
+            uint64_t cols = spec.flags & LQ_SPEC_GIDX ? 1536 : test_cols(&spec, COLS - 1);
+            lq_rows rows = LQ_ROWS_INIT;
+            lq_prepared *p = NULL;
+            test_fill(w, ROWS * cols, 3);
+            test_fill(x, N * cols, 4);
+            lq_tensor *t = weight(ctx, &spec, cols, &rows);
+            assert_int_equal(lq_prepare(ctx, &rows, NULL, &p, NULL), LQ_OK);
+            lq_matmul_args a = args_for(N, cols, y);
+            a.mode = LQ_MODE_BF16;
+            assert_int_equal(lq_matmul(four, p, &a), LQ_OK);
+            double error = nmse(cols, y);
+            if (!(error < 7e-6))
+                fail_msg("%s: error %g of the signal", specs[s], error);
+            char *work = malloc(lq_matmul_work_bytes(p, N));
+            for (uint64_t n = 1; n <= N; n += 3) {
+                a = args_for(n, cols, z);
+                a.mode = LQ_MODE_BF16;
+                a.row0 = 3;
+                a.work = work;
+                a.work_bytes = lq_matmul_work_bytes(p, N);
+                assert_int_equal(lq_matmul_slice(p, &a), LQ_OK);
+                for (uint64_t j = 0; j < n; j++)
+                    assert_memory_equal(z + j * ROWS, y + j * ROWS + 3,
+                                        (ROWS - 3) * sizeof *y);
+            }
+            free(work);
+            lq_prepared_destroy(p);
+            lq_tensor_destroy(t);
+        }
+        lq_ctx_destroy(ctx);
+        lq_ctx_destroy(four);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_spec_every_level), cmocka_unit_test(more_specs),
         cmocka_unit_test(slices_and_acts), cmocka_unit_test(odd_activations),
-        cmocka_unit_test(odd_weights),
+        cmocka_unit_test(odd_weights), cmocka_unit_test(bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
