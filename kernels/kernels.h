@@ -10,7 +10,7 @@
 #define LQI_KERNELS_H
 
 #include "kernels/panel.h"
-#include "lib/base/base.h"
+#include "lib/base/half.h"
 #include "libquant/format.h"
 
 /* Which units the build has; Meson says so, a bare compiler call has the reference only. */
@@ -120,6 +120,29 @@ typedef struct lqi_ladder {
 } lqi_ladder;
 
 /*
+ * Codes by the upper bits of a number.  Its magnitude, held to [least, most], falls into one
+ * of the bins of 2^16 neighbouring floats that start with 'least'; positive numbers have the
+ * first entries, all others those from 'rest' on (NaN: the first of these).  An entry is
+ *
+ *     31 .. 16  place in the bin     15 .. 8  code above that place     7 .. 0  up to it
+ */
+typedef struct lqi_bins {
+    float           least, most;
+    uint32_t        rest;
+    unsigned        bits;       /* of a code */
+    uint32_t       *entry;      /* NULL: the values do not allow it */
+} lqi_bins;
+
+static inline uint8_t lqi_bins_code(const lqi_bins *b, float x)
+{
+    float a = fabsf(x) > b->least ? fabsf(x) : b->least;
+    uint32_t at = lqi_float_bits(a < b->most ? a : b->most) - lqi_float_bits(b->least);
+    uint32_t entry = b->entry[(at >> 16) + (x > 0 ? 0 : b->rest)];
+
+    return (uint8_t)(entry < at << 16 ? entry >> 8 : entry);
+}
+
+/*
  * Numbers to stored bytes, many blocks or groups at once.  'x' holds n finite numbers.
  *
  * Blocked: whole blocks, to 'codes'.  Planar: whole groups (the last may be short) of
@@ -145,6 +168,7 @@ struct lqi_encode_run {
     float                    *zero;     /* integer zero points as stored bytes; or NULL */
     float                     global;   /* of specs with a global scale */
     const lqi_ladder         *ladder;   /* of the format, or NULL */
+    const lqi_bins           *bins;     /* of the codebook, or NULL */
     lqi_encode_fn            *plain;    /* what a level does not handle goes there: the same
                                            for any blocks or groups of the run */
 };
@@ -170,6 +194,7 @@ typedef enum lqi_encoder {
     LQI_ENCODER_TERNARY_PAIRS,
     /* planar, with scales as the format of this name wants them */
     LQI_ENCODER_LADDER_HIGH,    /* scale = largest magnitude, y = x * (1 / scale) */
+    LQI_ENCODER_BINS,           /* the same, y to codes of a codebook as a stream of bits */
     LQI_ENCODER_INT2,           /* lib/format/int.h: symmetric, or with integer zero points */
     LQI_ENCODER_INT3,
     LQI_ENCODER_INT4,
@@ -477,6 +502,8 @@ typedef struct lqi_kernels {
     uint32_t (*magnitude)(const float *x, size_t n);
     /* Widen [*lo, *hi] to n numbers; NaN does not widen.  A zero result is +0. */
     void (*range)(const float *x, size_t n, float *lo, float *hi);
+    /* lqi_bins_code() of n numbers */
+    void (*nearest)(const lqi_bins *bins, const float *x, size_t n, uint8_t *codes);
     /* arrays of n numbers; nearest even, bit for bit as lib/base/half.h */
     void (*f16_to_f32)(const void *src, float *dst, size_t n);
     void (*bf16_to_f32)(const void *src, float *dst, size_t n);

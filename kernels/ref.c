@@ -55,6 +55,12 @@ static void range(const float *x, size_t n, float *lo, float *hi)
     *hi += 0.0f;
 }
 
+static void nearest(const lqi_bins *bins, const float *x, size_t n, uint8_t *codes)
+{
+    for (size_t i = 0; i < n; i++)
+        codes[i] = lqi_bins_code(bins, x[i]);
+}
+
 /* One chain of fused multiply-adds in ascending order per output. */
 static void tile_f32(const float *w, size_t ldw, const float *x, size_t ldx, size_t k,
                      float *y, size_t ldy)
@@ -109,6 +115,7 @@ void lqi_kernels_init_ref(lqi_kernels *k)
     k->magnitude = magnitude;
     k->any_nonfinite = any_nonfinite;
     k->range = range;
+    k->nearest = nearest;
     k->f16_to_f32 = f16_to_f32;
     k->bf16_to_f32 = bf16_to_f32;
     k->f32_to_f16 = f32_to_f16;

@@ -35,8 +35,11 @@ typedef struct planar {
  * Returns 0, and nothing promised about *b, if a group is odd. */
 typedef int fitter(const lqi_encode_run *run, const planar *p, v_f32 least, v_f32 most, batch *b);
 
-V_INLINE rounding rounding_of(const planar *p, const lqi_ladder *ladder)
+V_INLINE rounding rounding_of(const planar *p, const lqi_ladder *ladder, const lqi_bins *bins)
 {
+    if (p->round == bin_of)
+        return rounding_of_bins(bins);
+
     rounding l = { .lo = v_set1((float)p->lo), .hi = v_set1((float)p->hi),
                    .zero = v_set1u((uint32_t)p->zero) };
 
@@ -100,7 +103,7 @@ V_INLINE void round_stretch(const planar *p, const rounding *l, const lqi_round_
 
 V_INLINE void round_group(const planar *p, const lqi_round_run *r, float by)
 {
-    rounding l = rounding_of(p, r->ladder);
+    rounding l = rounding_of(p, r->ladder, NULL);
 
     if (r->zero >= 0)   /* as numbers of codes: stored bytes are off by 'zero + lo' */
         shift_range(p, (float)(uint8_t)(r->zero - p->lo - p->zero), &l);
@@ -223,7 +226,7 @@ V_INLINE void encode_planar(const lqi_encode_run *run, const planar *p, fitter *
     size_t whole = 0, some, group;
 
     if (run->group % V_LANES == 0 && run->first % 8 == 0 && run->group <= run->n) {
-        rounding l = rounding_of(p, run->ladder);
+        rounding l = rounding_of(p, run->ladder, run->bins);
         group = (size_t)run->group;
         whole = run->n / group * group;
         for (size_t at = 0; at < whole; at += some) {

@@ -245,3 +245,21 @@ static void round_ladder_high(const lqi_round_run *r)
     else
         round_group(&ladder_rules, r, 1 / r->scale);
 }
+
+/* --------------------------------------------------------------------- bins */
+
+static const planar bins8_rules = { .round = bin_of, .pack = { 8, 0 } };
+static const planar bins4_rules = { .round = bin_of, .pack = { 4, 0 } };
+
+/* Other widths are less common. */
+static void encode_bins(const lqi_encode_run *run)
+{
+    unsigned bits = run->bins->entry ? run->bins->bits : 0;
+
+    if (bits == 8)
+        encode_planar(run, &bins8_rules, fit_magnitude, 0);
+    else if (bits == 4)
+        encode_planar(run, &bins4_rules, fit_magnitude, 0);
+    else
+        run->plain(run);
+}

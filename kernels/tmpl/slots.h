@@ -63,6 +63,7 @@ static void fill_encoders(lqi_kernels *k)
     k->encode[LQI_ENCODER_TERNARY_DIGITS] = encode_ternary_digits;
     k->encode[LQI_ENCODER_TERNARY_PAIRS] = encode_ternary_pairs;
     k->encode[LQI_ENCODER_LADDER_HIGH] = encode_ladder_high;
+    k->encode[LQI_ENCODER_BINS] = encode_bins;
     k->encode[LQI_ENCODER_INT2] = encode_int2;
     k->encode[LQI_ENCODER_INT3] = encode_int3;
     k->encode[LQI_ENCODER_INT4] = encode_int4;
@@ -111,6 +112,7 @@ static void fill_slots(lqi_kernels *k)
     k->magnitude = magnitude;
     k->any_nonfinite = any_nonfinite;
     k->range = range;
+    k->nearest = codes_of_bins;
     k->f16_to_f32 = f16_to_f32;
     k->bf16_to_f32 = bf16_to_f32;
     k->f32_to_f16 = f32_to_f16;

@@ -2,7 +2,7 @@
 /*
  * lib/core/codebook.c - tables of values: creation, names, normal quantiles, nearest code
  *
- * Fitting is in codebook_fit.c.
+ * Fitting is in codebook_fit.c, the fast form of the table in codebook_bins.c.
  */
 #include "lib/base/half.h"
 #include "lib/core/core.h"
@@ -70,7 +70,12 @@ lq_status lq_codebook_create(const lq_ctx *ctx, const float *values, size_t coun
     book->allocator = ctx->allocator;
     book->count = (uint32_t)count;
     memcpy(book->values, values, count * sizeof *values);
+    book->nearest = ctx->kernels.nearest;
     index_values(book);
+    if (lqi_codebook_index(book)) {
+        lq_codebook_destroy(book);
+        return lqi_fail(error, LQ_ERR_NOMEM, NULL, "out of memory for a codebook");
+    }
     *codebook = book;
     return LQ_OK;
 }
@@ -80,6 +85,7 @@ void lq_codebook_destroy(lq_codebook *codebook)
     if (!codebook)
         return;
     lq_allocator allocator = codebook->allocator;
+    lqi_free(&allocator, codebook->bins.entry);
     lqi_free(&allocator, codebook);
 }
 
@@ -174,14 +180,13 @@ lq_status lq_codebook_normal(const lq_ctx *ctx, size_t count, lq_codebook **code
 /* ----------------------------------------------------------------- nearest */
 
 /* Number of midpoints below x, by bisection; those past the last value are infinite. */
-static uint8_t nearest(const lq_codebook *book, float x)
+unsigned lqi_codebook_rank(const lq_codebook *book, float x)
 {
     unsigned rank = 0;
 
-    for (unsigned step = 128; step > 0; step /= 2)
-        if (book->midpoints[rank + step - 1] < x)
-            rank += step;
-    return book->code[rank];
+    for (unsigned step = 128; step > 0; step /= 2)   /* without branches to mispredict */
+        rank += step & (0u - (book->midpoints[rank + step - 1] < x));
+    return rank;
 }
 
 lq_status lq_codebook_nearest(const lq_codebook *codebook, const float *x, size_t n,
@@ -191,7 +196,9 @@ lq_status lq_codebook_nearest(const lq_codebook *codebook, const float *x, size_
         return LQ_ERR_ARG;
     if ((uintptr_t)x % sizeof *x)
         return LQ_ERR_ALIGN;
-    for (size_t i = 0; i < n; i++)
-        codes[i] = nearest(codebook, x[i] == x[i] ? x[i] : 0.0f);
+    if (codebook->bins.entry)
+        codebook->nearest(&codebook->bins, x, n, codes);
+    for (size_t i = 0; i < n && !codebook->bins.entry; i++)
+        codes[i] = codebook->code[lqi_codebook_rank(codebook, x[i] == x[i] ? x[i] : 0.0f)];
     return LQ_OK;
 }

@@ -35,7 +35,15 @@ struct lq_codebook {
     float        sorted[256];     /* ascending */
     float        midpoints[255];  /* between neighbours of 'sorted' */
     uint8_t      code[256];       /* of sorted[i] */
+    lqi_bins     bins;            /* the same by the upper bits of a number */
+    void       (*nearest)(const lqi_bins *bins, const float *x, size_t n, uint8_t *codes);
 };
+
+/* Place of the value nearest to x among the sorted ones: the specification of the bins. */
+unsigned lqi_codebook_rank(const lq_codebook *book, float x);
+
+/* Make the bins, unless the values do not allow them.  LQ_ERR_NOMEM. */
+lq_status lqi_codebook_index(lq_codebook *book);
 
 /* ------------------------------------------------------------------ scales */
 

@@ -130,9 +130,8 @@ uint8_t lqi_dynamic_nearest(const float map[256], float y)
 {
     unsigned leaf = 0;
 
-    for (unsigned step = 128; step > 1; step /= 2)
-        if (map[leaf + step - 1] < y)
-            leaf += step;
+    for (unsigned step = 128; step > 1; step /= 2)   /* without branches to mispredict */
+        leaf += step & (0u - (map[leaf + step - 1] < y));
     if (y > map[leaf])
         return (uint8_t)(leaf + (y > (map[leaf] + map[leaf + 1]) * 0.5f));
     unsigned below = leaf ? leaf - 1 : 0;

@@ -327,6 +327,9 @@ static lq_status encode_run(const lqi_geometry *g, const lqi_values *v, uint64_t
     uint32_t most;
     lq_status status = lqi_values_at(v, first, n, buffer, &run.x, &most);
 
+    if (g->spec->codebook)
+        run.bins = &g->spec->codebook->bins;
+
     if (status)
         return status;
     if (most >= 0x7f800000)

@@ -80,5 +80,6 @@ const lqi_format lqi_format_codebook = {
     .fit_range    = lqi_absmax_fit_range,
     .round        = round_,
     .value        = value,
+    .encoder      = LQI_ENCODER_BINS,
     .decode       = decode
 };

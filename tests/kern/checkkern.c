@@ -256,8 +256,8 @@ static void encode_both(const lqi_kernels *k, const lqi_format *f, lqi_encode_ru
     same(y, z, N, 0);
 }
 
-/* One of the specs that an encoder of this format may meet. */
-static void any_spec(const lqi_format *f, unsigned round, lq_spec *spec)
+/* One of the specs that an encoder of this format may meet; 'book' for those with one. */
+static void any_spec(const lqi_format *f, unsigned round, const lq_codebook *book, lq_spec *spec)
 {
     static const lq_dtype types[] = { LQ_F32, LQ_F16, LQ_BF16, LQ_F8_E4M3, LQ_E8M0 };
     const lq_spec none = LQ_SPEC_INIT;
@@ -267,6 +267,8 @@ static void any_spec(const lqi_format *f, unsigned round, lq_spec *spec)
     spec->format = f->id;
     if (f->scale_types >> type & 1)
         spec->scale_type = type;
+    if (f->bits == 0 && f->storage == LQ_PLANAR)
+        spec->codebook = book;
     if (f->can & LQI_CAN_ZEROS_INT && round % 2)
         spec->zeros = LQ_ZEROS_INT;
     if (f->can & LQI_CAN_SCALE_MODE)
@@ -288,8 +290,13 @@ static float global_of(const lqi_format *f, const lq_spec *spec, const float *x,
 
 static void encoders(const lqi_kernels *k)
 {
+    static const char *const names[] = { "dynamic8", "nf4", "udynamic8" };
     static float x[N], imp[N];
+    lq_ctx *ctx = test_ctx(LQ_LEVEL_REF, 1);
+    lq_codebook *book[3];
 
+    for (size_t i = 0; i < COUNT(names); i++)
+        assert_int_equal(lq_codebook_named(ctx, names[i], &book[i], NULL), LQ_OK);
     for (int i = 0; i < LQI_FORMATS; i++) {
         const lqi_format *f = lqi_formats[i];
         lq_spec spec = LQ_SPEC_INIT;
@@ -298,7 +305,8 @@ static void encoders(const lqi_kernels *k)
         if (!k->encode[f->encoder])
             continue;
         for (unsigned round = 0; round < 400; round++) {
-            any_spec(f, round, &spec);
+            any_spec(f, round, book[round / 5 % 3], &spec);
+            run.bins = &book[round / 5 % 3]->bins;
             unsigned blocks = (unsigned)test_next(&seed) % 34 + 1;
             run.n = f->storage == LQ_BLOCKED ? f->block_len * blocks
                                              : 1 + test_next(&seed) % (N - 1);
@@ -314,7 +322,8 @@ static void encoders(const lqi_kernels *k)
         }
         /* common weights are not left to the plain encoder */
         plain_calls = 0;
-        any_spec(f, 0, &spec);
+        any_spec(f, 0, book[0], &spec);
+        run.bins = &book[0]->bins;
         run.n = 1024;
         run.group = 64;
         run.first = 0;
@@ -324,6 +333,9 @@ static void encoders(const lqi_kernels *k)
         encode_both(k, f, &run);
         assert_int_equal(plain_calls, 0);
     }
+    for (size_t i = 0; i < COUNT(names); i++)
+        lq_codebook_destroy(book[i]);
+    lq_ctx_destroy(ctx);
 }
 
 /* ---------------------------------------------------------------- rounders */
@@ -524,7 +536,7 @@ static void no_slot_is_null(void **state)
     assert_non_null(k.tile_f32.run);
     assert_true(k.gemm.tile && k.gemm.copy && k.gemm.transpose);
     assert_true(k.f16_to_f32 && k.bf16_to_f32 && k.f32_to_f16 && k.f32_to_bf16);
-    assert_true(k.magnitude && k.any_nonfinite && k.range);
+    assert_true(k.magnitude && k.any_nonfinite && k.range && k.nearest);
     for (int i = 0; i < LQI_FORMATS; i++)
         assert_non_null(lqi_formats[i]->decode);
 }
