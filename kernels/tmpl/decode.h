@@ -14,23 +14,31 @@
 /* Elements [first, first + n) of group number 'group' of the run. */
 typedef void stretch(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y);
 
+/* Whole groups of a constant length, from the start of one: no stretch has a beginning or an
+ * end of its own to be looked at.  Returns their number. */
+V_INLINE size_t decode_equal(const lqi_run *run, const size_t size, stretch *decode, float *y)
+{
+    const size_t groups = run->n / size;
+    const uint64_t before = run->first / size;
+
+    for (size_t g = 0; g < groups; g++)
+        decode(run, (before + g) * size, size, g, y + g * size);
+    return groups;
+}
+
 /* Only the first stretch can begin inside its group. */
 V_INLINE void decode_stretches(const lqi_run *run, stretch *decode, float *y)
 {
-    uint64_t first = run->first;
-    size_t left = run->n, n;
+    uint64_t at = 0, n;
+    size_t g = 0;
 
-    if (left == 0)
-        return;
-    n = (size_t)lqi_min(left, run->group - first % run->group);
-    for (size_t g = 0;; g++) {
-        decode(run, first, n, g, y);
-        left -= n;
-        if (left == 0)
-            return;
-        y += n;
-        first += n;
-        n = (size_t)lqi_min(left, run->group);
+    if (run->group == 16 && run->first % 16 == 0)
+        at = 16 * (g = decode_equal(run, 16, decode, y));
+    else if (run->group == 32 && run->first % 32 == 0)
+        at = 32 * (g = decode_equal(run, 32, decode, y));
+    for (; at < run->n; at += n, g++) {
+        n = lqi_min(run->n - at, run->group - (run->first + at) % run->group);
+        decode(run, run->first + at, (size_t)n, g, y + at);
     }
 }
 
