@@ -147,7 +147,8 @@ static inline uint8_t lqi_bins_code(const lqi_bins *b, float x)
  *
  * Blocked: whole blocks, to 'codes'.  Planar: whole groups (the last may be short) of
  * elements [first, first + n) of the row of codes at 'codes', whose bits are still 0; the
- * scale of each group, as stored, goes to scale[], and its zero point to zero[].
+ * scale of each group, as stored, goes to scale[], and its zero point to zero[].  With
+ * 'codes' NULL that is all.
  */
 typedef struct lqi_encode_run lqi_encode_run;
 typedef void lqi_encode_fn(const lqi_encode_run *run);

@@ -216,7 +216,8 @@ V_INLINE void encode_batch(const lqi_encode_run *run, const planar *p, fitter *f
     memcpy(run->scale + at / group, b.scale, count * sizeof *b.scale);
     if (zeros)
         store_zeros(p, &b, count, run->zero + at / group);
-    encode_codes(p, &b, l, zeros, x, group, count, run->codes + first / 8 * p->pack.bits);
+    if (run->codes)
+        encode_codes(p, &b, l, zeros, x, group, count, run->codes + first / 8 * p->pack.bits);
 }
 
 /* Groups that are no whole vectors or do not start on a byte, and a short last group, are for

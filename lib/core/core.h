@@ -186,7 +186,7 @@ lq_status lqi_group_round(const lqi_geometry *g, const lqi_values *v, uint64_t f
 
 /* Whole groups of source numbers [first, first + n), the last perhaps short: parameters to
  * groups[], whose 'global' is set, and codes to elements from 'first' on of a row of codes
- * whose bits are 0. */
+ * whose bits are 0; NULL: parameters only. */
 lq_status lqi_encode_groups(const lqi_geometry *g, const lqi_values *v, uint64_t first,
                             uint64_t n, lqi_group *groups, uint8_t *codes);
 

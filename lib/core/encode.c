@@ -309,7 +309,7 @@ static lq_status encode_one_by_one(const lqi_geometry *g, const lqi_values *v, u
     for (uint64_t i = 0; i < n && !status; i += g->group_cols, groups++) {
         uint64_t count = lqi_min(g->group_cols, n - i);
         status = lqi_group_find(g, &known, first + i, count, groups);
-        if (!status)
+        if (!status && codes)
             status = lqi_group_round(g, &known, first + i, count, groups, codes, first + i);
     }
     return status;

@@ -52,6 +52,7 @@ struct lq_encoder {
     size_t          queued;
     const float    *flat_x;      /* flat: what is being encoded, of the queue or the caller */
     size_t          flat_n;
+    int             flat_scan;   /* flat: parameters only */
     float          *amax;        /* global scale: largest magnitude per expert */
     float           global;      /* of the expert being encoded */
     double         *sums;        /* second level: sum of scales per expert */

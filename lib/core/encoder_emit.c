@@ -221,8 +221,10 @@ static void sum_scales(lq_encoder *e, uint64_t n, uint64_t outer)
 static lq_status scan_flat(lq_encoder *e, uint64_t outer)
 {
     uint64_t groups = lqi_div_up(e->flat_n, e->g.group_cols);
+    e->flat_scan = 1;
     lq_status status = lqi_encoder_run(e, groups, e->g.group_cols);
 
+    e->flat_scan = 0;
     sum_scales(e, groups, outer);
     return status;
 }

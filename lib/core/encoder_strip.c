@@ -111,7 +111,8 @@ static lq_status encode_flat_groups(lq_encoder *e, uint64_t index, uint64_t end)
 
     for (uint64_t i = index; i < end; i++)
         e->groups[i].global = e->global;
-    return lqi_encode_groups(&e->g, &v, first, n, &e->groups[index], e->codes);
+    return lqi_encode_groups(&e->g, &v, first, n, &e->groups[index],
+                             e->flat_scan ? NULL : e->codes);
 }
 
 /* A task works on e->per_task rows of the strip (a multiple of group_rows) or groups of

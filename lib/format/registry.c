@@ -104,7 +104,7 @@ static void encode_plain_group(const lqi_format *f, const lqi_encode_run *run, s
         hi = run->x[i] > hi ? run->x[i] : hi;
     }
     lqi_group_from_range(f, run->spec, lo, hi, group);
-    for (size_t i = 0; i < n; i += CHUNK) {
+    for (size_t i = 0; i < n && run->codes; i += CHUNK) {
         in.x = run->x + at + i;
         in.n = n - i < CHUNK ? n - i : CHUNK;
         f->round(&in, group, codes);
