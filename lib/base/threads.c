@@ -9,6 +9,10 @@
  *
  * 'active' counts workers inside the current job.  The caller returns when no worker is
  * active and all indices are taken, so a worker that wakes late finds an empty job.
+ *
+ * A system may leave a new or woken thread on the processor of whoever woke it for many
+ * milliseconds.  A worker that finds itself beside its caller therefore stays away from that
+ * processor from then on, until they meet again.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -18,24 +22,78 @@
 
 #include "lib/base/threads.h"
 
+#if defined(__linux__)
+typedef cpu_set_t cpus;
+#else
+typedef int cpus;
+#endif
+
+/* What is polled, the job, and what is counted lie in cache lines of their own. */
 struct lqi_pool {
     lq_allocator    allocator;
     pthread_t      *workers;
     uint32_t        worker_count;
     uint64_t        spin_ns;
     pid_t           owner;         /* a forked child has the pool but not its threads */
+    cpus            allowed;       /* of whoever made the pool */
     pthread_mutex_t mutex;
     pthread_cond_t  wake;
     uint32_t        sleepers;      /* under mutex */
     atomic_flag     busy;
-    atomic_uint     generation;
     atomic_int      quit;
-    atomic_uint     active;
-    atomic_size_t   next;
-    _Atomic(lqi_task *) task;
+    _Alignas(LQI_ALIGN) atomic_uint generation;
+    _Alignas(LQI_ALIGN) _Atomic(lqi_task *) task;
     _Atomic(void *)  arg;
     atomic_size_t   count;
+    atomic_int      home;          /* processor of the caller, -1: unknown */
+    _Alignas(LQI_ALIGN) atomic_size_t next;
+    _Alignas(LQI_ALIGN) atomic_uint active;
 };
+
+#if defined(__linux__)
+
+static int allowed_cpus(cpus *set)
+{
+    return sched_getaffinity(0, sizeof *set, set) == 0;
+}
+
+static int this_cpu(void)
+{
+    return sched_getcpu();
+}
+
+/* Leave the caller's processor, if we are on it. */
+static void avoid(const cpus *allowed, int home)
+{
+    cpus others = *allowed;
+
+    if (home < 0 || home >= CPU_SETSIZE || sched_getcpu() != home)
+        return;
+    CPU_CLR(home, &others);
+    if (CPU_COUNT(&others))
+        sched_setaffinity(0, sizeof others, &others);
+}
+
+#else
+
+static int allowed_cpus(cpus *set)
+{
+    *set = 0;
+    return 1;
+}
+
+static int this_cpu(void)
+{
+    return -1;
+}
+
+static void avoid(const cpus *allowed, int home)
+{
+    (void)allowed;
+    (void)home;
+}
+
+#endif
 
 static void take_indices(lqi_pool *pool)
 {
@@ -93,6 +151,7 @@ static void *worker(void *arg)
         seen = wait_for_job(pool, seen);
         if (atomic_load(&pool->quit))
             return NULL;
+        avoid(&pool->allowed, atomic_load(&pool->home));
         /* Announce first, then look whether the job is still open: the caller closes it
          * before it waits for 'active' to fall to zero. */
         atomic_fetch_add(&pool->active, 1);
@@ -121,6 +180,9 @@ lqi_pool *lqi_pool_create(const lq_allocator *allocator, uint32_t threads, uint3
     pool->allocator = *allocator;
     pool->spin_ns = (uint64_t)spin_us * 1000;
     pool->owner = getpid();
+    atomic_store(&pool->home, -1);
+    if (!allowed_cpus(&pool->allowed))
+        memset(&pool->allowed, 0, sizeof pool->allowed);
     pool->workers = lqi_alloc(allocator, (threads - 1) * sizeof *pool->workers);
     if (!pool->workers) {
         lqi_free(allocator, pool);
@@ -167,6 +229,7 @@ void lqi_pool_run(lqi_pool *pool, size_t count, lqi_task *task, void *arg)
     atomic_store(&pool->task, task);
     atomic_store(&pool->arg, arg);
     atomic_store(&pool->count, count);
+    atomic_store(&pool->home, this_cpu());
     atomic_store(&pool->next, 0);
     publish(pool);                            /* open: odd */
     take_indices(pool);

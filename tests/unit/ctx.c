@@ -191,12 +191,67 @@ static void callers_threads(void **state)
     lq_ctx_destroy(plain);
 }
 
+/* Large enough to be shared out. */
+static void products_of(const lq_ctx *ctx, const char *text, uint64_t n, int mode, float *y)
+{
+    static float w[192 * 2048], x[64 * 2048];
+    const lq_shape s = { 1, 192, 2048 };
+    lq_spec spec = test_spec(text);
+    lq_rows rows = LQ_ROWS_INIT;
+    lq_matmul_args a = LQ_MATMUL_ARGS_INIT;
+    lq_prepared *p = NULL;
+
+    test_fill(w, COUNT(w), 1);
+    test_fill(x, COUNT(x), 2);
+    lq_tensor *t = test_encode(ctx, &spec, s, w, NULL);
+    assert_int_equal(lq_tensor_rows(t, 0, &rows), LQ_OK);
+    assert_int_equal(lq_prepare(ctx, &rows, NULL, &p, NULL), LQ_OK);
+    a.n = n;
+    a.x = x;
+    a.ldx = 2048;
+    a.y = y;
+    a.ldy = 192;
+    a.mode = mode;
+    assert_int_equal(lq_matmul(ctx, p, &a), LQ_OK);
+    lq_prepared_destroy(p);
+    lq_tensor_destroy(t);
+}
+
+static void products_by_anyone(void **state)
+{
+    static float y[3][64 * 192];
+    static const struct { const char *spec; uint64_t n; int mode; } cases[] = {
+        { "q4_k", 64, LQ_MODE_FAST }, { "q4_0", 64, LQ_MODE_BF16 }, { "nf4", 7, LQ_MODE_F32 },
+    };
+    lq_ctx_opts o = LQ_CTX_OPTS_INIT;
+    lq_ctx *ctx[3] = { test_ctx(0, 1), test_ctx(0, 3) };
+    int calls = 0;
+
+    (void)state;
+    o.threads = 8;
+    o.parallel_for = backwards;
+    o.parallel_user = &calls;
+    assert_int_equal(lq_ctx_create(&o, &ctx[2], NULL), LQ_OK);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        for (int k = 0; k < 3; k++) {
+            calls = 0;
+            products_of(ctx[k], cases[i].spec, cases[i].n, cases[i].mode, y[k]);
+        }
+        assert_true(calls > 0);
+        assert_memory_equal(y[1], y[0], cases[i].n * 192 * sizeof **y);
+        assert_memory_equal(y[2], y[0], cases[i].n * 192 * sizeof **y);
+    }
+    for (int k = 0; k < 3; k++)
+        lq_ctx_destroy(ctx[k]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names), cmocka_unit_test(refusals), cmocka_unit_test(long_errors),
         cmocka_unit_test(pool_runs_each_index_once), cmocka_unit_test(busy_pool_runs_serially),
         cmocka_unit_test(forked_child_runs_serially), cmocka_unit_test(callers_threads),
+        cmocka_unit_test(products_by_anyone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
