@@ -7,9 +7,9 @@
  * the block, rounded anew, has a lower weighted squared error; sweeps go on until one
  * changes nothing.
  *
- * Planar: the range that the group's parameters come from is shrunk and stretched, and
- * the candidate of least squared error wins (GPTQ's and llm-compressor's "MSE" clipping;
- * NVFP4's choice of 4 or 6 as the largest code).
+ * Planar: the range (or mean) that the group's parameters come from is shrunk and
+ * stretched, and the candidate of least squared error wins (GPTQ's and llm-compressor's
+ * "MSE" clipping; NVFP4's choice of 4 or 6 as the largest code).
  *
  * Sums are double, in index order: the same bytes on every machine.
  */
@@ -40,6 +40,14 @@ static double block_error(const struct trial *t, const void *param, const uint32
     return sum;
 }
 
+/* Parameters and codes of a block; the row's header is not in it. */
+static void load(const struct trial *t, const uint8_t *block, void *param, uint32_t *codes)
+{
+    t->format->unpack(block, param, codes);
+    if (t->format->row_bytes)
+        memcpy(param, &t->in->row, sizeof t->in->row);
+}
+
 /* Change one number of the best block's parameters; keep the result if it is better.
  * Packing and unpacking first brings derived parameters in line with the stored ones. */
 static int try_change(struct trial *t, const lqi_tunable *u, unsigned element, int delta)
@@ -49,7 +57,7 @@ static int try_change(struct trial *t, const lqi_tunable *u, unsigned element, i
     uint8_t block[LQI_BLOCK_BYTES];
     uint8_t *at = param + u->offset + (size_t)element * (u->kind == LQI_TUNE_F16 ? 2 : 1);
 
-    t->format->unpack(t->block, param, codes);
+    load(t, t->block, param, codes);
     int value = u->kind == LQI_TUNE_F16 ? lqi_load16(at) & 0x7fff
                                         : u->kind == LQI_TUNE_I8 ? (int8_t)*at : *at;
     int sign = u->kind == LQI_TUNE_F16 ? lqi_load16(at) & 0x8000 : 0;
@@ -62,7 +70,7 @@ static int try_change(struct trial *t, const lqi_tunable *u, unsigned element, i
         *at = (uint8_t)(value + delta);
     }
     t->format->pack(param, codes, block);
-    t->format->unpack(block, param, codes);
+    load(t, block, param, codes);
     t->format->round(t->in, param, codes);
     double error = block_error(t, param, codes);
     if (!(error < t->error))
@@ -72,14 +80,15 @@ static int try_change(struct trial *t, const lqi_tunable *u, unsigned element, i
     return 1;
 }
 
+/* In steps that reach the other side of a small bump. */
 static int tune(struct trial *t, const lqi_tunable *u, unsigned element)
 {
-    static const int halves[] = { 1, -1, 2, -2, 4, -4, 8, -8, 16, -16, 32, -32, 64, -64, 128, -128 };
-    int changed = 0, n = u->kind == LQI_TUNE_F16 ? (int)(sizeof halves / sizeof *halves) : 2;
+    int changed = 0, largest = u->kind == LQI_TUNE_F16 ? 128 : 4;
 
-    for (int i = 0; i < n; i++)
-        while (try_change(t, u, element, halves[i]))
-            changed = 1;
+    for (int step = 1; step <= largest; step *= 2)
+        for (int sign = 1; sign >= -1; sign -= 2)
+            while (try_change(t, u, element, sign * step))
+                changed = 1;
     return changed;
 }
 
@@ -90,7 +99,7 @@ void lqi_best_block(const lqi_format *f, const lqi_fit *in, uint8_t *block)
     struct trial t = { f, in, block, 0 };
     int changed = 1;
 
-    f->unpack(block, param, codes);
+    load(&t, block, param, codes);
     t.error = block_error(&t, param, codes);
     for (int sweep = 0; sweep < SWEEPS && changed; sweep++) {
         changed = 0;
@@ -128,10 +137,19 @@ static lq_status group_error(const lqi_geometry *g, const lqi_values *v, uint64_
     return LQ_OK;
 }
 
-/* Factors of the range: 1.00, 0.99 ... 0.20, then 1.05 ... 1.50. */
+#define FACTORS 100
+
+/* Factors of the range: 1.00, 0.99 ... 0.20, then 1.05 ... 2.00. */
 static float factor(int i)
 {
     return i <= 80 ? (float)(100 - i) / 100 : (float)(100 + 5 * (i - 80)) / 100;
+}
+
+/* Formats with a mean get it as both ends of the range. */
+static lq_status candidate(const lqi_geometry *g, float lo, float hi, lqi_group *group)
+{
+    return g->format->fit_mean ? lqi_group_mean(g, hi, 1, LQ_NONFINITE_ERROR, group)
+                               : lqi_group_fit(g, lo, hi, LQ_NONFINITE_ERROR, group);
 }
 
 lq_status lqi_best_group(const lqi_geometry *g, const lqi_values *v, uint64_t first,
@@ -141,15 +159,15 @@ lq_status lqi_best_group(const lqi_geometry *g, const lqi_values *v, uint64_t fi
     double least, error;
     lq_status status = group_error(g, v, first, n, &best, &least);
 
-    for (int i = 1; i <= 90 && least > 0 && !status; i++) {
-        lqi_group candidate = { 0, 0, group->global };
-        /* a candidate that does not fit its type is no candidate */
-        if (lqi_group_fit(g, lo * factor(i), hi * factor(i), LQ_NONFINITE_ERROR, &candidate))
+    for (int i = 1; i <= FACTORS && least > 0 && !status; i++) {
+        lqi_group other = { 0, 0, group->global };
+        /* what does not fit its type is no candidate */
+        if (candidate(g, lo * factor(i), hi * factor(i), &other))
             continue;
-        status = group_error(g, v, first, n, &candidate, &error);
+        status = group_error(g, v, first, n, &other, &error);
         if (!status && error < least) {
             least = error;
-            best = candidate;
+            best = other;
         }
     }
     *group = best;

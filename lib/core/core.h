@@ -169,7 +169,7 @@ lq_status lqi_group_find(const lqi_geometry *g, const lqi_values *v, uint64_t fi
                          lqi_group *group);
 
 /* The second search (best.c): from the reference's block, or from a group fitted to
- * [lo, hi], to one with a lower squared error. */
+ * [lo, hi] (formats with fit_mean: to the mean, twice), to one with a lower squared error. */
 void      lqi_best_block(const lqi_format *format, const lqi_fit *in, uint8_t *block);
 lq_status lqi_best_group(const lqi_geometry *g, const lqi_values *v, uint64_t first,
                          uint64_t n, float lo, float hi, lqi_group *group);

@@ -98,7 +98,7 @@ static void encode_piece(lqi_encode_fn *many, const lqi_encode_run *run, uint32_
 
 static void improve_piece(const lqi_format *f, const lqi_encode_run *run, size_t n)
 {
-    lqi_fit in = { .spec = run->spec, .row_ms = run->row_ms, .grids = run->grids };
+    lqi_fit in = { .spec = run->spec, .row_ms = run->row_ms, .row = run->row, .grids = run->grids };
     uint8_t *block = run->codes;
 
     for (size_t i = 0; i < n; i += f->block_len, block += f->block_bytes) {
@@ -197,7 +197,12 @@ static lq_status fit_mean(const lqi_geometry *g, const lqi_values *v, uint64_t f
     double sum = 0;
     lq_status status = lqi_values_sum(v, first, n, &sum);
 
-    return status ? status : lqi_group_mean(g, sum, n, v->nonfinite, group);
+    if (!status)
+        status = lqi_group_mean(g, sum, n, v->nonfinite, group);
+    if (status || v->search != LQ_SEARCH_BEST)
+        return status;
+    float mean = n ? (float)(sum / (double)n) : 0;
+    return lqi_best_group(g, v, first, n, mean, mean, group);
 }
 
 /* 1 if one of the numbers is NaN, which ranges do not see. */

@@ -239,6 +239,11 @@ static void decode(const lqi_run *run, float *y)
     memcpy(y, tail, n * sizeof *y);
 }
 
+/* Steps of one change the table, too. */
+static const lqi_tunable tunable[] = {
+    { offsetof(iq4_ks_param, scale), SUBS, LQI_TUNE_U8, 0, 255 }, { 0 }
+};
+
 const lqi_format lqi_format_iq4_ks = {
     .name        = "iq4_ks",
     .panel       = &lqi_panel_iq4_ks,
@@ -256,4 +261,5 @@ const lqi_format lqi_format_iq4_ks = {
     .param_bytes = sizeof(iq4_ks_param),
     .check = check, .fit = fit, .round = round_codes, .value = value,
     .pack = pack, .unpack = unpack, .decode = decode, .fit_row = fit_row,
+    .tunable = tunable,
 };

@@ -31,6 +31,7 @@ static double error_of(const lq_ctx *ctx, const lq_spec *spec, int search, int w
 static const struct { const char *spec; double most; } room[] = {
     { "q4_0", 0.97 }, { "q4_k", 0.985 }, { "q6_k", 0.995 }, { "q8_0", 0.999 },
     { "int4:g128", 0.93 }, { "int4:g32:zp", 0.98 }, { "nf4:b64", 0.995 }, { "fp4:b64", 0.97 },
+    { "nvfp4_gguf", 0.85 }, { "iq4_ks", 0.98 }, { "ternary:g64", 0.8 },
 };
 
 static void lower_errors(void **state)
