@@ -363,6 +363,11 @@ typedef struct lq_convert_opts {
  */
 LQ_API const char *lq_dialect_name(size_t index);
 
+/* 1 if the dialect of this name can hold a quantized matrix of this spec and shape, else 0
+ * (with bad arguments, too). */
+LQ_API int lq_dialect_can_hold(const char *dialect, const lq_spec *spec,
+                               const lq_shape *shape);
+
 LQ_API void lq_convert_opts_init(lq_convert_opts *opts);
 
 /*

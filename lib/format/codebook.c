@@ -2,7 +2,8 @@
 /*
  * lib/format/codebook.c - codes into any table of 2 to 256 values
  *
- *   codes      ceil(log2(count)) bits each, at least 1, a stream from the low bit up
+ *   element e  bits [be, be + b) of the row's stream from the low bit of byte 0 up;
+ *              b = ceil(log2(count)), at least 1
  *   scale      largest magnitude of the group
  *   value      table[code] * scale, one f32 product; codes the table lacks are 0
  *   code       nearest value to x normalised by the scale (planar.h); ties and NaN as

@@ -2,7 +2,10 @@
 /*
  * lib/format/fp8_e5m2.c - weights as OCP E5M2 floats with scales
  *
- * Bit layout: lib/base/fp8.c.  Rules: fp8.h.
+ *   byte i      element i
+ *   bits 7..0   s eeeee mm: sign, exponent, mantissa; lib/base/fp8.c
+ *
+ * Rules: fp8.h.
  */
 #define LQI_FP8_MAX 57344.0f
 #define LQI_FP8_FROM lqi_f32_to_e5m2

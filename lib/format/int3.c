@@ -2,7 +2,9 @@
 /*
  * lib/format/int3.c - 3-bit integers in groups, with or without zero points
  *
- *   element e         bits [3e, 3e + 3) of the row's stream, low bits of a byte first
+ *   byte              0         1         2
+ *   bits 7..0         22111000  54443332  77766655
+ *   element e         bits [3e, 3e + 3) of the row's stream; the digits above are e
  *   value             (code - 4) * scale, or (code - zero) * scale
  *
  * Rules and source of truth: int.h.

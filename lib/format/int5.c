@@ -2,7 +2,9 @@
 /*
  * lib/format/int5.c - 5-bit integers in groups, with or without zero points
  *
- *   element e         bits [5e, 5e + 5) of the row's stream, low bits of a byte first
+ *   byte              0         1         2         3         4
+ *   bits 7..0         11100000  32222211  44443333  66555554  77777666
+ *   element e         bits [5e, 5e + 5) of the row's stream; the digits above are e
  *   value             (code - 16) * scale, or (code - zero) * scale
  *
  * Rules and source of truth: int.h.

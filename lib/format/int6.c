@@ -2,7 +2,9 @@
 /*
  * lib/format/int6.c - 6-bit integers in groups, with or without zero points
  *
- *   element e         bits [6e, 6e + 6) of the row's stream, low bits of a byte first
+ *   byte              0         1         2
+ *   bits 7..0         11000000  22221111  33333322
+ *   element e         bits [6e, 6e + 6) of the row's stream; the digits above are e
  *   value             (code - 32) * scale, or (code - zero) * scale
  *
  * Rules and source of truth: int.h.

@@ -2,7 +2,9 @@
 /*
  * lib/format/int7.c - 7-bit integers in groups, with or without zero points
  *
- *   element e         bits [7e, 7e + 7) of the row's stream, low bits of a byte first
+ *   byte              0         1         2         3         4         5         6
+ *   bits 7..0         10000000  22111111  33322222  44443333  55555444  66666655  77777776
+ *   element e         bits [7e, 7e + 7) of the row's stream; the digits above are e
  *   value             (code - 64) * scale, or (code - zero) * scale
  *
  * Rules and source of truth: int.h.

@@ -2,7 +2,7 @@
 /*
  * lib/format/int8.c - 8-bit integers, per row or in groups
  *
- *   codes    two's complement bytes; zero points too
+ *   byte i   element i, two's complement; zero points too
  *   value    code * scale, or (code - zero) * scale
  *
  * Rules and source of truth: int.h.

@@ -2,7 +2,7 @@
 /*
  * lib/format/llm_int8.c - LLM.int8() weights (arXiv 2208.07339, bitsandbytes)
  *
- *   codes      two's complement bytes, -127..127
+ *   byte i     element i of the row, two's complement, -127..127
  *   scale      largest magnitude of the row ("SCB"), f32: not divided by 127
  *   value      code * absmax * (1/127), two f32 products from the left
  *   code       round(x * (127 / absmax)), ties to even; where that quotient is no finite f32

@@ -2,7 +2,8 @@
 /*
  * lib/format/mxfp4.c - OCP MXFP4: E2M1 elements
  *
- *   byte i   element 2i in bits 3..0, element 2i + 1 in bits 7..4; bit layout: minifloat.h
+ *   byte i      element 2i in bits 3..0, element 2i + 1 in bits 7..4
+ *   bits 7..0   s ee m s ee m, from the high one: minifloat.h
  *
  * Rules and source of truth: mx.h.
  */

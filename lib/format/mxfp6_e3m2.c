@@ -2,8 +2,10 @@
 /*
  * lib/format/mxfp6_e3m2.c - OCP MXFP6 with E3M2 elements
  *
- *   element e   bits [6e, 6e + 6) of the row's stream, low bits of a byte first; four in
- *               three bytes; bit layout: minifloat.h
+ *   byte        0         1         2
+ *   bits 7..0   11000000  22221111  33333322
+ *   element e   bits [6e, 6e + 6) of the row's stream; the digits above are e
+ *   its bits    s eee mm, from the high one: minifloat.h
  *
  * Rules and source of truth: mx.h.
  */

@@ -2,7 +2,8 @@
 /*
  * lib/format/mxfp8_e4m3.c - OCP MXFP8 with E4M3 elements
  *
- *   codes    one byte each; bit layout: lib/base/fp8.c
+ *   byte i      element i
+ *   bits 7..0   s eeee mmm: sign, exponent, mantissa; lib/base/fp8.c
  *
  * Rules and source of truth: mx.h.
  */

@@ -2,7 +2,7 @@
 /*
  * lib/format/mxint8.c - OCP MXINT8: two's complement with six fractional bits
  *
- *   codes    two's complement bytes q, element q / 64; -128 is never written (symmetric, as
+ *   byte i   element i, two's complement: q / 64; -128 is never written (symmetric, as
  *            microxcaling) and decodes to -2
  *
  * Rules and source of truth: mx.h.

@@ -2,7 +2,8 @@
 /*
  * lib/format/nvfp4.c - NVFP4: E2M1 elements, groups of 16, E4M3 scales, a scale of the tensor
  *
- *   byte i     element 2i in bits 3..0, element 2i + 1 in bits 7..4; bit layout: minifloat.h
+ *   byte i     element 2i in bits 3..0, element 2i + 1 in bits 7..4
+ *   bits 7..0  s ee m s ee m, from the high one: minifloat.h
  *   gm         value = element * (s * g)          torchao, ModelOpt
  *              g = amax / 2688                    2688 = 448 * 6
  *              s = E4M3(clamp(group amax / 6 / g, 2^-6, 448))

@@ -10,8 +10,8 @@
  *
  *     value[j] = (code[j] - 1) * d        one rounding
  *
- * Encoding, and what becomes of odd numbers: absmax.h, with 1 as the largest code; it
- * never writes code 3.
+ * Encoding, and what becomes of odd numbers: absmax.h, with 1 as the largest code;
+ * only the second search writes code 3.
  *
  * Source of truth: ggml's generic C.
  */

@@ -5,7 +5,7 @@ from ctypes import byref
 
 from . import buffers, native
 from .buffers import Address, size
-from .core import Handle, Spec, as_spec, default_context, out
+from .core import Handle, Spec, as_spec, default_context, out, shape_of
 from .errors import Error, check, lib, new_error
 from .file import DIRECTORY, File, file_opts, path_bytes, text_bytes
 from .tensor import NONFINITE, Tensor, progress_callback
@@ -137,13 +137,17 @@ def choose_default(checkpoint, key, spec, container=DIRECTORY):
     return Choice(choice)
 
 
-def dialects():
-    """Names of the dialects that convert() writes: "gptq", "awq"..."""
+def dialects(spec=None, shape=(4096, 4096)):
+    """Names of the dialects that convert() writes: "gptq", "awq"... With a spec: of those
+    that can hold a matrix of it."""
     names, index = [], 0
     while lib.lq_dialect_name(index):
         names.append(lib.lq_dialect_name(index).decode())
         index += 1
-    return names
+    if spec is None:
+        return names
+    raw, dims = byref(as_spec(spec).raw), byref(shape_of(shape))
+    return [n for n in names if lib.lq_dialect_can_hold(n.encode(), raw, dims)]
 
 
 def mixes():

@@ -419,6 +419,7 @@ FUNCTIONS = {
     "lq_convert_opts_init": (None, [_P(lq_convert_opts)]),
     "lq_convert": (_status, [_ctx, _text, _text, _P(lq_convert_opts), _err]),
     "lq_dialect_name": (_text, [c_size_t]),
+    "lq_dialect_can_hold": (c_int, [_text, _spec, _shape]),
     "lq_mix_name": (_text, [c_size_t]),
     "lq_mix_spec": (_status, [_text, _spec]),
     "lq_gguf_name": (_status, [_text, _P(c_char), c_size_t]),

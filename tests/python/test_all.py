@@ -471,6 +471,11 @@ class Files(unittest.TestCase):
     def test_dialects(self):
         self.assertIn("gptq_p", lq.dialects())
         self.assertEqual(len(set(lq.dialects())), len(lq.dialects()))
+        self.assertEqual(lq.dialects("nf4:b64:dq"), ["bitsandbytes", "lq"])
+        self.assertIn("awq", lq.dialects("int4:g128:zp:f16"))
+        self.assertNotIn("awq", lq.dialects("int3:g128:zp:f16"))
+        self.assertEqual(lq.dialects("f32"), [])
+        self.assertEqual(lq.dialects("q4_k", (1, 100)), [])   # 256 does not divide 100
 
     def test_mixes(self):
         self.assertIn("q4_k_m", lq.mixes())

@@ -23,6 +23,30 @@ static double sample_bits(const lq_format_info *info)
     return bits_per_weight(bytes, &shape);
 }
 
+/* Dialects that can hold the format in one of its common forms. */
+static void json_dialects(doc *j, const lq_format_info *info)
+{
+    static const char *const forms[] = { "", ":g128:f16", ":g128:zp:f16", ":ch", ":t",
+                                         ":128x128", ":b64", ":gm", ":gd" };
+    const lq_shape shape = { 1, SAMPLE_ROWS, SAMPLE_COLS };
+    const char *name;
+
+    doc_array(j, "dialects");
+    for (size_t i = 0; (name = lq_dialect_name(i)) != NULL; i++) {
+        int holds = 0;
+        for (size_t k = 0; k < sizeof forms / sizeof *forms && !holds; k++) {
+            lq_spec spec = LQ_SPEC_INIT;
+            char text[64];
+            snprintf(text, sizeof text, "%s%s", info->name, forms[k]);
+            holds = lq_spec_parse(text, &spec, NULL) == LQ_OK
+                    && lq_dialect_can_hold(name, &spec, &shape);
+        }
+        if (holds)
+            doc_string(j, NULL, name);
+    }
+    doc_close(j);
+}
+
 static void json_format(doc *j, const lq_format_info *info)
 {
     double bits = sample_bits(info);
@@ -45,6 +69,7 @@ static void json_format(doc *j, const lq_format_info *info)
         doc_number(j, "bits_per_weight", bits);
     else
         doc_null(j, "bits_per_weight");
+    json_dialects(j, info);
     doc_close(j);
 }
 

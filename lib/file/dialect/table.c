@@ -34,6 +34,24 @@ const lqi_dialect *lqi_dialect_for(const lqi_out *out, lq_container container, i
     return NULL;
 }
 
+int lq_dialect_can_hold(const char *name, const lq_spec *spec, const lq_shape *shape)
+{
+    lqi_out out = { .name = "x.weight", .n_dims = 2, .spec = LQ_SPEC_INIT };
+    uint64_t bytes;
+    int found = 0;
+
+    if (!name || !spec || !shape || shape->outer > 1 ||
+        lqi_opts_read(&out.spec, sizeof out.spec, spec) || lq_spec_complete(&out.spec, NULL) ||
+        lqi_spec_plain(&out.spec) || lq_spec_bytes(&out.spec, shape, &bytes))
+        return 0;
+    out.shape = *shape;
+    out.dims[0] = shape->rows;
+    out.dims[1] = shape->cols;
+    for (const lqi_dialect *const *d = lqi_dialects; *d && !found; d++)
+        found = !strcmp((*d)->name, name) && (*d)->can_hold(&out);
+    return found;
+}
+
 /* Named once where several descriptors share a name; what is not configured is no choice. */
 const char *lq_dialect_name(size_t index)
 {
