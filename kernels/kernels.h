@@ -34,9 +34,11 @@
  * counts elements from there: a multiple of the block in blocked formats, anything in
  * planar ones.  Planar: scale[i] and zero[i] belong to the i-th group that the run
  * touches, the first of which holds element 'first'; 'group' is its length in elements.
+ * Bytes up to 'end' can be read, whatever 'n' says.
  */
 typedef struct lqi_run {
     const uint8_t *codes;
+    const uint8_t *end;     /* planar: of the row */
     uint64_t       first;
     size_t         n;
     const float   *scale;
@@ -74,6 +76,9 @@ typedef enum lqi_decoder {
     LQI_DECODER_F16,            /* plain numbers */
     LQI_DECODER_BF16,
     LQI_DECODER_F16_I8X32,      /* f16 scale, 32 x i8 */
+    LQI_DECODER_F16X2_I8X32,    /* f16 scale and sum, 32 x i8 */
+    LQI_DECODER_F16_BITS,       /* f16 scale, 128 signs: 1 is plus */
+    LQI_DECODER_F16_PAIRS,      /* f16 scale, 64 times two bits around 1, from the low end */
     LQI_DECODER_F16_NIBBLES,    /* f16 scale, 16 bytes: 16 codes around 8 low, then 16 high */
     LQI_DECODER_F16_TABLE4,     /* the same layout, values from the table */
     LQI_DECODER_E8M0_TABLE4,    /* scale 2^(byte - 128), the same layout and table */
@@ -90,6 +95,8 @@ typedef enum lqi_decoder {
     LQI_DECODER_TERNARY_DIGITS,     /* five codes to a byte, f16 scale: lib/format/tq1_0.c */
     LQI_DECODER_TERNARY_PAIRS,      /* two bits, 4 x 32 to 32 bytes, f16 scale */
     LQI_DECODER_F16_TABLE4_SCALES,  /* d, 8 scales of 6 bits, nibbles through the table */
+    LQI_DECODER_F32_I8X256,         /* f32 scale, codes, sums */
+    LQI_DECODER_ROW_TABLES4,        /* rows: f32 scale d, blocks of lib/format/iq4_ks.c */
     /* the same, entries of a codebook for 8 or 4 weights; even: 7 bits stand for 8 signs */
     LQI_DECODER_EIGHTS_U8,          /* d, 8 x (4 entries of u8, 4 x 7 even signs, scale) */
     LQI_DECODER_EIGHTS_U16,         /* d, 32 x (9 bits of entry, 7 even signs), 16 scales */
@@ -508,6 +515,7 @@ typedef struct lqi_kernels {
     /* arrays of n numbers; nearest even, bit for bit as lib/base/half.h */
     void (*f16_to_f32)(const void *src, float *dst, size_t n);
     void (*bf16_to_f32)(const void *src, float *dst, size_t n);
+    void (*e4m3_to_f32)(const uint8_t *src, float *dst, size_t n);
     void (*f32_to_f16)(const float *src, void *dst, size_t n);
     void (*f32_to_bf16)(const float *src, void *dst, size_t n);
 } lqi_kernels;

@@ -17,6 +17,12 @@ static void bf16_to_f32(const void *src, float *dst, size_t n)
         dst[i] = lqi_load_float(LQ_BF16, src, i);
 }
 
+static void e4m3_to_f32(const uint8_t *src, float *dst, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[i] = lqi_e4m3_to_f32(src[i]);
+}
+
 static void f32_to_f16(const float *src, void *dst, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -118,6 +124,7 @@ void lqi_kernels_init_ref(lqi_kernels *k)
     k->nearest = nearest;
     k->f16_to_f32 = f16_to_f32;
     k->bf16_to_f32 = bf16_to_f32;
+    k->e4m3_to_f32 = e4m3_to_f32;
     k->f32_to_f16 = f32_to_f16;
     k->f32_to_bf16 = f32_to_bf16;
 }

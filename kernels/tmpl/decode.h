@@ -14,32 +14,48 @@
 /* Elements [first, first + n) of group number 'group' of the run. */
 typedef void stretch(const lqi_run *run, uint64_t first, size_t n, size_t group, float *y);
 
-/* Whole groups of a constant length, from the start of one: no stretch has a beginning or an
- * end of its own to be looked at.  Returns their number. */
-V_INLINE size_t decode_equal(const lqi_run *run, const size_t size, stretch *decode, float *y)
+/* Whole groups from element 'at' of the run on, the first of which is number 'group'.  Where
+ * 'size' is a constant no stretch has a beginning or an end of its own to be looked at. */
+V_INLINE void decode_equal(const lqi_run *run, const size_t size, size_t at, size_t group,
+                           stretch *decode, float *y)
 {
-    const size_t groups = run->n / size;
-    const uint64_t before = run->first / size;
+    const size_t end = group + (run->n - at) / size;
+    const uint64_t before = (run->first + at) / size - group;
 
-    for (size_t g = 0; g < groups; g++)
-        decode(run, (before + g) * size, size, g, y + g * size);
-    return groups;
+    for (y += at; group < end; group++, y += size)
+        decode(run, (before + group) * size, size, group, y);
 }
 
-/* Only the first stretch can begin inside its group. */
-V_INLINE void decode_stretches(const lqi_run *run, stretch *decode, float *y)
+/* Usual lengths of groups have a loop of their own. */
+V_INLINE void decode_whole(const lqi_run *run, size_t at, size_t group, stretch *decode, float *y)
 {
-    uint64_t at = 0, n;
-    size_t g = 0;
-
-    if (run->group == 16 && run->first % 16 == 0)
-        at = 16 * (g = decode_equal(run, 16, decode, y));
-    else if (run->group == 32 && run->first % 32 == 0)
-        at = 32 * (g = decode_equal(run, 32, decode, y));
-    for (; at < run->n; at += n, g++) {
-        n = lqi_min(run->n - at, run->group - (run->first + at) % run->group);
-        decode(run, run->first + at, (size_t)n, g, y + at);
+    switch (run->group) {
+    case 16: decode_equal(run, 16, at, group, decode, y); return;
+    case 32: decode_equal(run, 32, at, group, decode, y); return;
+    case 64: decode_equal(run, 64, at, group, decode, y); return;
+    case 128: decode_equal(run, 128, at, group, decode, y); return;
+    default: decode_equal(run, (size_t)run->group, at, group, decode, y);
     }
+}
+
+/* The first stretch can begin inside its group, the last one end there.  The copy of the run
+ * is in registers: compilers know that nothing written to y changes it. */
+V_INLINE void decode_stretches(const lqi_run *in, stretch *decode, float *y)
+{
+    const lqi_run run = *in;
+    const uint64_t inside = run.first % run.group;
+    size_t at = inside ? (size_t)lqi_min(run.n, run.group - inside) : 0, group = inside != 0;
+
+    if (at)
+        decode(&run, run.first, at, 0, y);
+    if (run.n - at >= run.group) {
+        decode_whole(&run, at, group, decode, y);
+        size_t whole = (run.n - at) / (size_t)run.group;
+        group += whole;
+        at += whole * (size_t)run.group;
+    }
+    if (at < run.n)
+        decode(&run, run.first + at, run.n - at, group, y + at);
 }
 
 /* ------------------------------------------------------------------ nibbles */
@@ -185,6 +201,17 @@ V_INLINE int any_e4m3_nan(const uint8_t *codes, size_t n)
     for (; i < n; i++)
         seen |= (codes[i] & 0x7fu) + 1;
     return (seen & ~low) != 0;
+}
+
+static void e4m3_to_f32(const uint8_t *src, float *dst, size_t n)
+{
+    size_t i = 0;
+
+    if (!any_e4m3_nan(src, n))
+        for (; i + V_LANES <= n; i += V_LANES)
+            v_store(dst + i, v_from_e4m3(src + i) * v_set1(256));
+    for (; i < n; i++)
+        dst[i] = lqi_e4m3_to_f32(src[i]);
 }
 
 /* No NaN, and scales that may be multiplied with 256. */

@@ -12,11 +12,11 @@
 
 typedef void block_decoder(const lqi_run *run, const uint8_t *b, float *y);
 
-/* The last block of a run may be wanted in part. */
-V_INLINE void decode_blocks(const lqi_run *run, size_t len, size_t bytes, block_decoder *block,
-                            float *y)
+/* Blocks begin at 'codes'.  The last block of a run may be wanted in part. */
+V_INLINE void decode_blocks(const lqi_run *run, const uint8_t *codes, size_t len, size_t bytes,
+                            block_decoder *block, float *y)
 {
-    const uint8_t *b = run->codes + (size_t)(run->first / len) * bytes;
+    const uint8_t *b = codes + (size_t)(run->first / len) * bytes;
     size_t n = run->n;
     float tail[256];
 
@@ -31,7 +31,7 @@ V_INLINE void decode_blocks(const lqi_run *run, size_t len, size_t bytes, block_
 #define BLOCK_DECODER(name, len, bytes) \
     static void decode_##name(const lqi_run *run, float *y) \
     { \
-        decode_blocks(run, len, bytes, name, y); \
+        decode_blocks(run, run->codes, len, bytes, name, y); \
     }
 
 V_INLINE float load_f16(const uint8_t *p)
@@ -155,9 +155,51 @@ V_INLINE void f16_i8(const lqi_run *run, const uint8_t *b, float *y)
 }
 BLOCK_DECODER(f16_i8, 32, 34)
 
-/* ------------------------------------------------------------ blocks of 256 */
+V_INLINE void f16x2_i8(const lqi_run *run, const uint8_t *b, float *y)
+{
+    v_f32 d = v_set1(load_f16(b));
+
+    (void)run;
+    for (int i = 0; i < 32; i += V_LANES)
+        v_store(y + i, v_from_i8(b + 4 + i) * d);
+}
+BLOCK_DECODER(f16x2_i8, 32, 36)
+
+/* ------------------------------------------------------------ one and two bits */
+
+/* Sign bits, of which 0 is minus. */
+V_INLINE void f16_bits(const lqi_run *run, const uint8_t *b, float *y)
+{
+    v_u32 d = v_as_u32(v_set1(load_f16(b)));
+
+    (void)run;
+    for (int i = 0; i < 128; i += V_LANES) {
+        uint32_t minus = ~(uint32_t)lqi_load16(b + 2 + i / 16 * 2) >> i % 16;
+        v_store(y + i, v_as_f32(d ^ (v_spread(minus) & 0x80000000)));
+    }
+}
+BLOCK_DECODER(f16_bits, 128, 18)
 
 static const float value_of_2_bits[16] = { 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3 };
+static const uint8_t place_of_2_bits[16] = { 0, 2, 4, 6, 8, 10, 12, 14,
+                                             16, 18, 20, 22, 24, 26, 28, 30 };
+
+/* Codes from the low end of a word on. */
+V_INLINE void f16_pairs(const lqi_run *run, const uint8_t *b, float *y)
+{
+    v_table4 t = v_table4_mul(v_table4_sub(v_table4_load(value_of_2_bits), 1), load_f16(b));
+    v_u32 place = v_load_u8(place_of_2_bits);
+
+    (void)run;
+    for (int i = 0; i < 64; i += V_LANES) {
+        uint32_t word = lqi_load32(b + 2 + i / 16 * 4) >> i % 16 * 2;
+        v_store(y + i, v_table4_at(t, v_set1u(word) >> place));
+    }
+}
+BLOCK_DECODER(f16_pairs, 64, 18)
+
+/* ------------------------------------------------------------ blocks of 256 */
+
 static const float value_of_3_bits[16] = { -4, -3, -2, -1, 0, 1, 2, 3,
                                            -4, -3, -2, -1, 0, 1, 2, 3 };
 
@@ -356,3 +398,32 @@ V_INLINE void f16_table4_scales(const lqi_run *run, const uint8_t *b, float *y)
     }
 }
 BLOCK_DECODER(f16_table4_scales, 256, 136)
+
+V_INLINE void f32_i8(const lqi_run *run, const uint8_t *b, float *y)
+{
+    v_f32 d = v_set1(lqi_bits_float(lqi_load32(b)));
+
+    (void)run;
+    for (int i = 0; i < 256; i += V_LANES)
+        v_store(y + i, d * v_from_i8(b + 4 + i));
+}
+BLOCK_DECODER(f32_i8, 256, 292)
+
+/* Nibbles through the table, or through the same plus 4 where the lowest bit of the scale says
+ * so; its other bits are an odd number of the row's. */
+V_INLINE void row_tables4(const lqi_run *run, const uint8_t *b, float *y)
+{
+    float d = lqi_bits_float(lqi_load32(run->codes));
+    v_table4 values = v_table4_load(run->table);
+
+    for (int j = 0; j < 8; j++) {
+        v_table4 t = v_table4_sub(values, -4 * (float)(b[j] & 1));
+        float scale = d * (float)((b[j] & 254) - 127);
+        split_nibbles(b + 8 + 16 * j, v_table4_mul(t, scale), y + 32 * j);
+    }
+}
+
+static void decode_row_tables4(const lqi_run *run, float *y)
+{
+    decode_blocks(run, run->codes + 4, 256, 136, row_tables4, y);
+}

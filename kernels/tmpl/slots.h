@@ -25,6 +25,9 @@ static void fill_decoders(lqi_kernels *k)
     k->decode[LQI_DECODER_F16] = decode_f16;
     k->decode[LQI_DECODER_BF16] = decode_bf16;
     k->decode[LQI_DECODER_F16_I8X32] = decode_f16_i8;
+    k->decode[LQI_DECODER_F16X2_I8X32] = decode_f16x2_i8;
+    k->decode[LQI_DECODER_F16_BITS] = decode_f16_bits;
+    k->decode[LQI_DECODER_F16_PAIRS] = decode_f16_pairs;
     k->decode[LQI_DECODER_F16_NIBBLES] = decode_f16_nibbles;
     k->decode[LQI_DECODER_F16_TABLE4] = decode_f16_table4;
     k->decode[LQI_DECODER_E8M0_TABLE4] = decode_e8m0_table4;
@@ -40,6 +43,8 @@ static void fill_decoders(lqi_kernels *k)
     k->decode[LQI_DECODER_TERNARY_DIGITS] = decode_ternary_digits;
     k->decode[LQI_DECODER_TERNARY_PAIRS] = decode_ternary_pairs;
     k->decode[LQI_DECODER_F16_TABLE4_SCALES] = decode_f16_table4_scales;
+    k->decode[LQI_DECODER_F32_I8X256] = decode_f32_i8;
+    k->decode[LQI_DECODER_ROW_TABLES4] = decode_row_tables4;
     k->decode[LQI_DECODER_EIGHTS_U8] = decode_eights_u8;
     k->decode[LQI_DECODER_EIGHTS_U16] = decode_eights_u16;
     k->decode[LQI_DECODER_EIGHTS_SIGNS] = decode_eights_signs;
@@ -115,6 +120,7 @@ static void fill_slots(lqi_kernels *k)
     k->nearest = codes_of_bins;
     k->f16_to_f32 = f16_to_f32;
     k->bf16_to_f32 = bf16_to_f32;
+    k->e4m3_to_f32 = e4m3_to_f32;
     k->f32_to_f16 = f32_to_f16;
     k->f32_to_bf16 = f32_to_bf16;
 }

@@ -521,6 +521,30 @@ V_INLINE v_f32 v_from_e4m3(const uint8_t *p)
     return _mm256_cvtph_ps(half);
 }
 
+/* ------------------------------------------------------------- 6-bit floats */
+
+/*
+ * A sign, and 'man' bits of mantissa below the exponent (constants).  Moved to their places,
+ * without the sign, they are f = (1 + m) * 2^e: right but for the least exponent, where the
+ * number is 2 f - least, least = 2^(1 - bias), which elsewhere is no less than f.  (Exact.)
+ */
+typedef struct v_float6 { unsigned man, bias; } v_float6;
+
+V_INLINE v_float6 v_float6_of(const float *table, unsigned man, unsigned bias)
+{
+    (void)table;
+    return (v_float6){ man, bias };
+}
+
+V_INLINE v_f32 v_float6_at(const v_float6 *t, v_u32 code)
+{
+    v_f32 f = v_as_f32(((code & 31) << (23 - t->man)) + ((127 - t->bias) << 23));
+    v_f32 least = v_set1(lqi_bits_float((128 - t->bias) << 23));
+    v_f32 magnitude = v_min(f, _mm256_fmsub_ps(f, v_set1(2), least));
+
+    return v_as_f32(v_as_u32(magnitude) | (code << 26 & 0x80000000));
+}
+
 /* -------------------------------------------------------- sixteen levels */
 
 /* lqi_levels in registers: midpoints as the four steps of a bisection see them. */

@@ -372,16 +372,23 @@ V_INLINE v_f32 v_of_4(v_f32 four, v_u32 i) { return _mm512_permutevar_ps(four, (
 /* ------------------------------------------------------------------ nibbles */
 
 /* The nibbles of 8 bytes in the low four bits of 16 lanes; what is above means nothing.
- * Bytes are doubled, so that lane i has byte i / 2. */
-V_INLINE v_u32 v_nibbles_shifted(const uint8_t *p, int64_t shift)
+ * Every lane sees all eight bytes and takes 8 bits from where it says. */
+V_INLINE v_u32 v_nibbles_from(const uint8_t *p, __m512i place)
 {
-    __m128i bytes = _mm_loadl_epi64((const __m128i *)p);
-    __m512i lanes = _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(bytes, bytes));
-    return (v_u32)_mm512_srlv_epi32(lanes, _mm512_set1_epi64(shift));
+    return (v_u32)_mm512_multishift_epi64_epi8(place, _mm512_set1_epi64((int64_t)lqi_load64(p)));
 }
 
-V_INLINE v_u32 v_nibbles_high(const uint8_t *p) { return v_nibbles_shifted(p, 4); }
-V_INLINE v_u32 v_nibbles_low(const uint8_t *p) { return v_nibbles_shifted(p, (int64_t)4 << 32); }
+V_INLINE v_u32 v_nibbles_high(const uint8_t *p)
+{
+    return v_nibbles_from(p, _mm512_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24, 36, 32, 44, 40, 52,
+                                               48, 60, 56));
+}
+
+V_INLINE v_u32 v_nibbles_low(const uint8_t *p)
+{
+    return v_nibbles_from(p, _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48,
+                                               52, 56, 60));
+}
 
 /* Lanes below 16 to half as many bytes, the low or the high nibble of each first. */
 V_INLINE void v_store_nibbles_low(uint8_t *p, v_u32 u)
@@ -428,10 +435,10 @@ V_INLINE void v_store_bytes4(uint8_t *p, const v_u32 u[4])
 /* 8 bytes to 16 numbers: the low nibbles, then the high ones. */
 V_INLINE void v_table4_split8(v_table4 t, const uint8_t *q, float *y)
 {
-    __m128i bytes = _mm_set1_epi64x((int64_t)lqi_load64(q));
-    __m512i lanes = _mm512_cvtepu8_epi32(bytes), high = _mm512_srli_epi32(lanes, 4);
+    const __m512i place = _mm512_setr_epi32(0, 8, 16, 24, 32, 40, 48, 56, 4, 12, 20, 28, 36, 44,
+                                            52, 60);
 
-    v_store(y, v_table4_at(t, (v_u32)_mm512_mask_blend_epi32(0xff00, lanes, high)));
+    v_store(y, v_table4_at(t, v_nibbles_from(q, place)));
 }
 
 /* --------------------------------------------------------------- streams of bits */
@@ -481,6 +488,24 @@ V_INLINE v_f32 v_from_e4m3(const uint8_t *p)
         _mm256_and_si256(_mm256_slli_epi16(wide, 7), _mm256_set1_epi16(0x3f80)),
         _mm256_and_si256(wide, _mm256_set1_epi16(-0x8000)));
     return _mm512_cvtph_ps(half);
+}
+
+/* ------------------------------------------------------------- 6-bit floats */
+
+/* A sign, and 'man' bits of mantissa below the exponent.  The table has the positive ones. */
+typedef struct v_float6 { v_f32 low, high; } v_float6;
+
+V_INLINE v_float6 v_float6_of(const float *table, unsigned man, unsigned bias)
+{
+    (void)man, (void)bias;
+    return (v_float6){ v_load(table), v_load(table + 16) };
+}
+
+V_INLINE v_f32 v_float6_at(const v_float6 *t, v_u32 code)
+{
+    v_f32 magnitude = _mm512_permutex2var_ps(t->low, (__m512i)code, t->high);
+
+    return v_as_f32(v_as_u32(magnitude) | (code << 26 & 0x80000000));
 }
 
 /* -------------------------------------------------------- sixteen levels */

@@ -63,9 +63,13 @@ float lqi_scale_global(const lq_spec *spec, float scale, float global);
 void lqi_scale2_encode(const float *scales, size_t n, float offset, uint8_t *codes,
                        float *scale2);
 
-/* Scales [first, first + n) of a tensor's planes, whatever its levels, to f32. */
-void lqi_scales_read(const lq_spec *spec, void *const plane[LQ_PLANES], uint64_t first,
+/* Scales [first, first + n) of an array of 'type' to f32. */
+void lqi_scales_load(const lq_ctx *ctx, lq_dtype type, const void *scales, uint64_t first,
                      size_t n, float *out);
+
+/* Scales [first, first + n) of a tensor's planes, whatever its levels, to f32. */
+void lqi_scales_read(const lq_ctx *ctx, const lq_spec *spec, void *const plane[LQ_PLANES],
+                     uint64_t first, size_t n, float *out);
 
 /* ------------------------------------------------------------------- specs */
 

@@ -9,17 +9,18 @@
 #include "lib/format/grids.h"
 
 #define GROUPS 128   /* scales decoded at a time */
-#define CHUNK 1024   /* numbers converted to f16 or bf16 at a time; a multiple of every block */
+#define CHUNK 2048   /* numbers converted to f16 or bf16 at a time; a multiple of every block */
 
 /* ------------------------------------------------------------------- spans */
 
-static void read_zeros(const lq_spec *s, const uint8_t *zeros, uint64_t first, size_t n,
-                       float *out)
+static void read_zeros(const lq_ctx *ctx, const lq_spec *s, const uint8_t *zeros, uint64_t first,
+                       size_t n, float *out)
 {
-    for (size_t i = 0; i < n && s->zeros == LQ_ZEROS_FLOAT; i++)
-        out[i] = lqi_scale_load(s->scale_type, zeros, first + i);
-    for (size_t i = 0; i < n && s->zeros == LQ_ZEROS_INT; i++)
-        out[i] = zeros[first + i];
+    if (s->zeros == LQ_ZEROS_FLOAT)
+        lqi_scales_load(ctx, s->scale_type, zeros, first, n, out);
+    else
+        for (size_t i = 0; i < n; i++)
+            out[i] = zeros[first + i];
 }
 
 static lqi_run run_of_row(const lq_ctx *ctx, const lqi_geometry *g, const lq_rows *rows,
@@ -29,7 +30,9 @@ static lqi_run run_of_row(const lq_ctx *ctx, const lqi_geometry *g, const lq_row
     const uint8_t *codes = rows->plane[LQ_PLANE_CODES];
     int flat = g->spec->flags & LQ_SPEC_FLAT;
 
-    return (lqi_run){ .codes = flat ? codes : codes + row * stride, .group = g->group_cols,
+    codes += flat ? 0 : row * stride;
+    return (lqi_run){ .codes = codes, .group = g->group_cols,
+                      .end = codes + (flat ? g->bytes[LQ_PLANE_CODES] : g->row_bytes),
                       .table = g->table, .bits = g->bits, .grids = ctx->grids,
                       .codebook = ctx->grids->value[g->format->grid] };
 }
@@ -52,9 +55,9 @@ static void decode_groups(const lq_ctx *ctx, const lqi_geometry *g, const lq_row
                                                             : g->group_cols * GROUPS;
         size_t count = (size_t)lqi_min(n, most - in_group);
         size_t groups = (size_t)((in_group + count - 1) / g->group_cols + 1);
-        lqi_scales_read(g->spec, rows->plane, base + group, groups, scale);
+        lqi_scales_read(ctx, g->spec, rows->plane, base + group, groups, scale);
         if (run.zero)
-            read_zeros(g->spec, rows->plane[LQ_PLANE_ZEROS], base + group, groups, zero);
+            read_zeros(ctx, g->spec, rows->plane[LQ_PLANE_ZEROS], base + group, groups, zero);
         run.first = first;
         run.n = count;
         decode(&run, y);
@@ -84,9 +87,9 @@ static void decode_indexed(const lq_ctx *ctx, const lqi_geometry *g, const lq_ro
         if (group >= g->row_groups)
             group = 0;
         if (group != last) {
-            lqi_scales_read(g->spec, rows->plane, base + group, 1, &scale);
+            lqi_scales_read(ctx, g->spec, rows->plane, base + group, 1, &scale);
             if (run.zero)
-                read_zeros(g->spec, rows->plane[LQ_PLANE_ZEROS], base + group, 1, &zero);
+                read_zeros(ctx, g->spec, rows->plane[LQ_PLANE_ZEROS], base + group, 1, &zero);
             last = group;
         }
         run.first = col0 + i;

@@ -193,7 +193,7 @@ static void planar_step(const packer *k, uint64_t group, size_t i, lqi_panel_par
         part->byte[i] = ((const uint8_t *)k->rows->plane[LQ_PLANE_SCALES])[group];
         return;
     }
-    lqi_scales_read(k->g->spec, k->rows->plane, group, 1, &scale);
+    lqi_scales_read(k->ctx, k->g->spec, k->rows->plane, group, 1, &scale);
     if (lqi_panel_shapes[p->shape].min == LQI_MIN_ZERO)
         part->byte[i] = (uint8_t)zero_of(k, group);
     else

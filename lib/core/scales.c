@@ -48,29 +48,32 @@ static void apply_global(const lq_spec *spec, float global, size_t n, float *sca
         scales[i] = lqi_scale_global(spec, scales[i], global);
 }
 
-/* A loop per type. */
-static void load_many(lq_dtype type, const uint8_t *p, uint64_t first, size_t n, float *out)
+void lqi_scales_load(const lq_ctx *ctx, lq_dtype type, const void *scales, uint64_t first,
+                     size_t n, float *out)
 {
-    p += first * lqi_scale_bytes(type);
-    for (size_t i = 0; i < n && type == LQ_F32; i++)
-        out[i] = lqi_bits_float(lqi_load32(p + 4 * i));
-    for (size_t i = 0; i < n && type == LQ_F16; i++)
-        out[i] = lqi_f16_to_f32(lqi_load16(p + 2 * i));
-    for (size_t i = 0; i < n && type == LQ_BF16; i++)
-        out[i] = lqi_bf16_to_f32(lqi_load16(p + 2 * i));
-    for (size_t i = 0; i < n && type == LQ_E8M0; i++)
-        out[i] = lqi_e8m0_to_f32(p[i]);
-    for (size_t i = 0; i < n && type == LQ_F8_E4M3; i++)
-        out[i] = lqi_e4m3_to_f32(p[i]);
+    const uint8_t *p = (const uint8_t *)scales + first * lqi_scale_bytes(type);
+
+    if (type == LQ_F16)
+        ctx->kernels.f16_to_f32(p, out, n);
+    else if (type == LQ_BF16)
+        ctx->kernels.bf16_to_f32(p, out, n);
+    else if (type == LQ_F8_E4M3)
+        ctx->kernels.e4m3_to_f32(p, out, n);
+    else if (type == LQ_E8M0)
+        for (size_t i = 0; i < n; i++)
+            out[i] = lqi_e8m0_to_f32(p[i]);
+    else
+        for (size_t i = 0; i < n; i++)
+            out[i] = lqi_bits_float(lqi_load32(p + 4 * i));
 }
 
-void lqi_scales_read(const lq_spec *spec, void *const plane[LQ_PLANES], uint64_t first,
-                     size_t n, float *out)
+void lqi_scales_read(const lq_ctx *ctx, const lq_spec *spec, void *const plane[LQ_PLANES],
+                     uint64_t first, size_t n, float *out)
 {
     const uint8_t *codes = plane[LQ_PLANE_SCALES];
 
     if (!spec->scale2_block) {
-        load_many(spec->scale_type, codes, first, n, out);
+        lqi_scales_load(ctx, spec->scale_type, codes, first, n, out);
         if (spec->flags & LQ_SPEC_GLOBAL)
             apply_global(spec, lqi_load_float(LQ_F32, plane[LQ_PLANE_OFFSET], 0), n, out);
         return;

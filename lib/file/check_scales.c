@@ -24,8 +24,8 @@ static lq_status fail(const lqi_weight *w, const lq_checkpoint *cp, uint64_t ind
                     lqi_finite(v) ? "negative" : "not finite");
 }
 
-static lq_status check_rows(const lqi_weight *w, const lq_checkpoint *cp, const lq_rows *rows,
-                            lq_error *error)
+static lq_status check_rows(const lqi_weight *w, const lq_checkpoint *cp, const lq_tensor *t,
+                            const lq_rows *rows, lq_error *error)
 {
     float scales[PIECE];
     lqi_geometry g;
@@ -33,7 +33,7 @@ static lq_status check_rows(const lqi_weight *w, const lq_checkpoint *cp, const 
 
     for (uint64_t at = 0; !st && at < g.groups; at += PIECE) {
         size_t n = (size_t)lqi_min(PIECE, g.groups - at);
-        lqi_scales_read(&w->spec, rows->plane, at, n, scales);
+        lqi_scales_read(t->ctx, &w->spec, rows->plane, at, n, scales);
         for (size_t i = 0; i < n; i++)
             if (!lqi_finite(scales[i]) || (w->magnitudes && scales[i] < 0))
                 return fail(w, cp, at + i, scales[i], error);
@@ -52,7 +52,7 @@ lq_status lqi_check_scales(const lq_checkpoint *cp, const lqi_weight *w, const l
         lq_rows rows = LQ_ROWS_INIT;
         st = lq_tensor_rows(t, o, &rows);
         if (!st)
-            st = check_rows(w, cp, &rows, error);
+            st = check_rows(w, cp, t, &rows, error);
     }
     return st;
 }

@@ -22,6 +22,7 @@
  * make d infinite.
  */
 #include "lib/format/blocked.h"
+#include "lib/format/iq4.h"
 #include "lib/format/search.h"
 
 #define LEN   256
@@ -256,6 +257,8 @@ const lqi_format lqi_format_iq4_ks = {
     .bits        = 4,
     .unit        = 1,
     .strip_rows  = 1,
+    .decoder     = LQI_DECODER_ROW_TABLES4,
+    .table       = lqi_iq4_levels.level,
     .max_abs     = 1e38f,
     .gguf        = -1,
     .param_bytes = sizeof(iq4_ks_param),

@@ -107,6 +107,7 @@ const lqi_format lqi_format_q1_0 = {
     .bits        = 1,
     .unit        = 1,
     .strip_rows  = 1,
+    .decoder     = LQI_DECODER_F16_BITS,
     .gguf        = 41,
     .param_bytes = sizeof(q1_0_param),
     .tunable = tunable,

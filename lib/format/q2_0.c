@@ -85,6 +85,7 @@ const lqi_format lqi_format_q2_0 = {
     .bits        = 2,
     .unit        = 1,
     .strip_rows  = 1,
+    .decoder     = LQI_DECODER_F16_PAIRS,
     .gguf        = 42,
     .param_bytes = sizeof(lqi_absmax),
     .tunable = tunable,

@@ -113,7 +113,7 @@ static void test_two_levels(void **state)
     plane[LQ_PLANE_SCALE2] = s2.out;
     plane[LQ_PLANE_OFFSET] = &offset;
     spec.scale2_block = 256;
-    lqi_scales_read(&spec, plane, 251, 10, piece);
+    lqi_scales_read(ctx, &spec, plane, 251, 10, piece);
     assert_memory_equal(piece, y + 251, sizeof piece);
     lq_scales_destroy(s);
 }
