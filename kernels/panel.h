@@ -55,7 +55,7 @@ typedef enum lqi_panel_codes {
  *
  *   shape        step  stored
  *   S32_F16      32    head: f16 scale[2]
- *   S32_E8M0     32    head: u8 exponent[2]; scale = factor * 2^(exponent - 127)
+ *   S32_E8M0     32    head: u8 exponent[2]; scale = factor * 2^(exponent - 127), 0 by exponent 0
  *   S32_F16_MIN  32    head: f16 scale[2], f16 min[2]
  *   S32_F16_ZP   32    head: f16 scale[2], u8 zero[2]; min = -scale * zero, in integers
  *   S32_F32_MIN  32    head: f32 scale[2], f32 min[2]
@@ -188,6 +188,15 @@ typedef struct lqi_strip {
     _Alignas(LQI_ALIGN) float   dmin[LQI_STRIP_CHUNKS][LQI_STRIP_ROWS];
     uint8_t shift;       /* of the offset of 'codes' (bytes without sign) */
 } lqi_strip;
+
+/* Bytes of a strip are level + offset.  Where there are zero points they are code - zero +
+ * offset, so that nothing is left of them: no zero point is above the offset. */
+static inline unsigned lqi_strip_shift(const lqi_panel *p)
+{
+    if (lqi_panel_shapes[p->shape].min != LQI_MIN_ZERO)
+        return p->shift;
+    return p->bits <= 4 ? 4 : p->bits;
+}
 
 /* Decode chunks [0, chunks) at 'panel' to rows [row, row + 16) of the strip. */
 typedef void lqi_strip_fn(const lqi_panel *p, const uint8_t *panel, size_t chunks,

@@ -17,6 +17,9 @@ typedef float    v_f32;
 typedef uint32_t v_u32;
 typedef uint32_t v_bytes;   /* four of them, the first in bits 7..0 */
 
+/* May lie outside of everything. */
+V_INLINE void v_prefetch(uintptr_t address) { (void)address; }
+
 V_INLINE v_f32 v_load(const float *p) { return *p; }
 V_INLINE void  v_store(float *p, v_f32 v) { *p = v; }
 V_INLINE v_f32 v_load_f32(const void *p) { uint32_t u = lqi_load32(p); v_f32 f; memcpy(&f, &u, 4); return f; }

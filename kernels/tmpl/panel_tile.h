@@ -9,19 +9,10 @@
 
 /* ------------------------------------------------------------------ strips */
 
-/* Bytes of a strip: level + offset; where there are zero points, code - zero + offset, so
- * that nothing is left of them. */
-P_INLINE unsigned strip_shift(const lqi_panel *p)
-{
-    if (lqi_panel_shapes[p->shape].min != LQI_MIN_ZERO)
-        return p->shift;
-    return p->bits <= 4 ? 4 : p->bits;
-}
-
 P_INLINE v_bytes strip_zero(const lqi_panel *p, const chunk_view *c, int pair, int u,
                             unsigned row)
 {
-    unsigned offset = V_SIGNED ? 0 : 1u << strip_shift(p);
+    unsigned offset = V_SIGNED ? 0 : 1u << lqi_strip_shift(p);
     v_u32 zero = v_set1u(0);
 
     switch (p->shape) {
@@ -129,7 +120,7 @@ P_INLINE void strip_rows(const int bits, const lqi_panel *p, const uint8_t *pane
         strip_tail(p, &c, chunk, row, to, s);
         panel = c.tail + g->tail;
     }
-    s->shift = (uint8_t)strip_shift(p);
+    s->shift = (uint8_t)lqi_strip_shift(p);
 }
 
 #define STRIP(bits) \

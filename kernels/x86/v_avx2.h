@@ -14,6 +14,9 @@
 
 typedef __m256 v_f32;
 
+/* May lie outside of everything. */
+V_INLINE void v_prefetch(uintptr_t address) { _mm_prefetch((const char *)address, _MM_HINT_T0); }
+
 V_INLINE v_f32 v_load(const float *p) { return _mm256_loadu_ps(p); }
 V_INLINE void  v_store(float *p, v_f32 v) { _mm256_storeu_ps(p, v); }
 V_INLINE v_f32 v_set1(float f) { return _mm256_set1_ps(f); }

@@ -15,6 +15,9 @@
 
 typedef __m512 v_f32;
 
+/* May lie outside of everything. */
+V_INLINE void v_prefetch(uintptr_t address) { _mm_prefetch((const char *)address, _MM_HINT_T0); }
+
 V_INLINE v_f32 v_load(const float *p) { return _mm512_loadu_ps(p); }
 V_INLINE void  v_store(float *p, v_f32 v) { _mm512_storeu_ps(p, v); }
 V_INLINE v_f32 v_set1(float f) { return _mm512_set1_ps(f); }

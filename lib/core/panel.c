@@ -231,10 +231,14 @@ static void blocked_part(const packer *k, uint64_t row, uint64_t col, lqi_panel_
 
 /* -------------------------------------------------------------------- packing */
 
+/* Scales are numbers, zero points such as strips can take. */
 static int fit_for_panels(const lqi_panel *p, const lqi_panel_part *part)
 {
-    uint8_t most = p->shape == LQI_S32_E8M0 ? 254 : p->shape == LQI_S16_E4M3 ? 126 : 255;
+    unsigned most = p->shape == LQI_S32_E8M0 ? 254 : p->shape == LQI_S16_E4M3 ? 126 : 255;
     int fit = 1;
+
+    if (lqi_panel_shapes[p->shape].min == LQI_MIN_ZERO)
+        most = 1u << lqi_strip_shift(p);
 
     for (int i = 0; i < 16; i++)
         fit &= lqi_finite(part->scale[i]) && part->byte[i] <= most;

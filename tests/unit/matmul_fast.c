@@ -283,6 +283,38 @@ static void odd_weights(void **state)
     lq_ctx_destroy(ctx);
 }
 
+/* Zero points far above the codes: the same product for one vector and for many. */
+static void odd_zeros(void **state)
+{
+    static const char *const specs[] = { "int4:g32:zp", "int4:g128:zp", "int3:g32:zp", "int6:g128:zp" };
+    static const uint8_t zeros[] = { 15, 16, 17, 64, 65, 128, 200, 255 };
+
+    (void)state;
+    for (size_t l = 0; l < COUNT(levels); l++) {
+        if (!lq_level_available(levels[l]))
+            continue;
+        lq_ctx *ctx = test_ctx(levels[l], 1);
+        for (size_t s = 0; s < COUNT(specs) * COUNT(zeros); s++) {
+            lq_spec spec = test_spec(specs[s / COUNT(zeros)]);
+            lq_rows rows = LQ_ROWS_INIT;
+            lq_prepared *p = NULL;
+            test_fill(w, ROWS * 512, 5);
+            test_fill(x, N * 512, 6);
+            lq_tensor *t = weight(ctx, &spec, 512, &rows);
+            ((uint8_t *)rows.plane[LQ_PLANE_ZEROS])[1] = zeros[s % COUNT(zeros)];
+            assert_int_equal(lq_tensor_decode(t, LQ_F32, d), LQ_OK);
+            assert_int_equal(lq_prepare(ctx, &rows, NULL, &p, NULL), LQ_OK);
+            lq_matmul_args a = args_for(N, 512, y);
+            assert_int_equal(lq_matmul(ctx, p, &a), LQ_OK);
+            assert_true(nmse(512, y) < 1e-4);
+            check_every_n(ctx, p, 512);
+            lq_prepared_destroy(p);
+            lq_tensor_destroy(t);
+        }
+        lq_ctx_destroy(ctx);
+    }
+}
+
 /* Where the level has bf16: each factor rounded once, the same bits for any n and threads.
  * Elsewhere the mode is F32. */
 static void bf16(void **state)
@@ -336,7 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_spec_every_level), cmocka_unit_test(more_specs),
         cmocka_unit_test(slices_and_acts), cmocka_unit_test(odd_activations),
-        cmocka_unit_test(odd_weights), cmocka_unit_test(bf16),
+        cmocka_unit_test(odd_weights), cmocka_unit_test(odd_zeros), cmocka_unit_test(bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
