@@ -14,8 +14,10 @@ void lqi_kernels_init(lqi_kernels *k, lq_level level)
         lqi_kernels_init_avx2(k);
 #endif
 #if LQI_BUILD_AVX2_VNNI
-    if (level >= LQ_LEVEL_AVX2_VNNI && level <= LQ_LEVEL_AVX512_BF16)
+    if (level >= LQ_LEVEL_AVX2_VNNI && level <= LQ_LEVEL_AVX512_BF16) {
         k->panel = &lqi_panel_kernels_avx2_vnni;
+        k->sums = &lqi_panel_sums_avx2_vnni;
+    }
 #endif
 #if LQI_BUILD_AVX512
     if (level >= LQ_LEVEL_AVX512_VNNI && level <= LQ_LEVEL_AVX512_BF16)

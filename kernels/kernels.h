@@ -10,6 +10,7 @@
 #define LQI_KERNELS_H
 
 #include "kernels/panel.h"
+#include "kernels/panel_sums.h"
 #include "lib/base/half.h"
 #include "libquant/format.h"
 
@@ -503,6 +504,7 @@ typedef struct lqi_kernels {
     lqi_search     search;
     const lqi_panel_kernels *panel;
     lqi_bf16_fn   *bf16[LQI_BF16_TILE];   /* by columns - 1; NULL: the level has none */
+    const lqi_panel_sums    *sums;
     /* 1 if one of n numbers is NaN or infinite. */
     int  (*any_nonfinite)(const float *x, size_t n);
     /* Bits of the largest of n magnitudes as a number: 0x7f800000 and more if one is

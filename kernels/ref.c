@@ -116,6 +116,7 @@ static void gemm_transpose(const lqi_gemm_pack *p)
 void lqi_kernels_init_ref(lqi_kernels *k)
 {
     k->panel = &lqi_panel_kernels_ref;
+    k->sums = &lqi_panel_sums_ref;
     k->tile_f32 = (lqi_tile_f32){ tile_f32, 2, 2 };
     k->gemm = (lqi_gemm){ gemm_tile, gemm_copy, gemm_transpose, GEMM_R, GEMM_R };
     k->magnitude = magnitude;

@@ -21,6 +21,25 @@
  *                      |y - exact| <= (cols / 8 + 16) * 2^-24 * sum of |x[i][c]| |w[r][c]|
  *                  plus the rounding of y to y_type; on the reference level cols + 16.
  *
+ *   LQ_MODE_W8A8   both sides in 8 bits, as vLLM and bitsandbytes run such checkpoints: for
+ *                  int8, llm_int8, fp8_e4m3 and fp8_e5m2, LQ_ERR_UNSUPPORTED for others.
+ *                  Each activation vector is encoded with one scale as a row of the weight's
+ *                  format is (e4m3 for e5m2): scale = amax / 127.5 for int8 (compressed-
+ *                  tensors), amax / 127 for llm_int8 (bitsandbytes), amax / 448 for fp8.
+ *                  Integer weights with one scale per row, prepared, up to 131071 columns:
+ *                  the sum of the products of codes is exact, then rounded once to
+ *                  f32(sum * scale * scale): the same bits on every level.  Others: codes
+ *                  and decoded weights in F32, the vector's scale last; the bound is F32's,
+ *                  of the rounded activations, and 2^-24 of the result.  Against the
+ *                  unrounded activations the added error is, for Gaussian ones, 4096 to a
+ *                  vector, 6.5e-5 of the signal's power in integers, 7e-4 in fp8; outliers
+ *                  make it worse (below).  A vector with a NaN or an infinity gives NaN.
+ *
+ * LLM.int8(): with a 'threshold' (6.0 is usual; integers only), columns in which any of the
+ * call's vectors reaches it in magnitude are multiplied in f32 with the decoded weights, and
+ * numbers that reach it do not count for the scales.  Then results depend on which vectors
+ * are in the call.
+ *
  * LQ_MODE_DEFAULT is FAST.  What a spec or a level does not have in one mode is done in the
  * next more exact one: floats and odd group sizes have no integer products, levels without
  * bf16 instructions no BF16.
@@ -37,7 +56,10 @@
 extern "C" {
 #endif
 
-enum { LQ_MODE_DEFAULT = 0, LQ_MODE_FAST = 1, LQ_MODE_BF16 = 2, LQ_MODE_F32 = 3 };
+enum {
+    LQ_MODE_DEFAULT = 0, LQ_MODE_FAST = 1, LQ_MODE_BF16 = 2, LQ_MODE_F32 = 3,
+    LQ_MODE_W8A8 = 4
+};
 
 /* A weight made ready for products. */
 typedef struct lq_prepared lq_prepared;
@@ -110,18 +132,21 @@ typedef struct lq_matmul_args {
     void       *work;          /* lq_matmul_work_bytes() bytes; lq_matmul_slice() only */
     uint64_t    work_bytes;
     const lq_acts *acts;       /* instead of x, which is not looked at then; their n */
+    float       threshold;     /* LQ_MODE_W8A8: LLM.int8()'s; 0: none */
+    int32_t     reserved;      /* 0 */
 } lq_matmul_args;
 
-#define LQ_MATMUL_ARGS_INIT { sizeof(lq_matmul_args), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define LQ_MATMUL_ARGS_INIT \
+    { sizeof(lq_matmul_args), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 LQ_API void lq_matmul_args_init(lq_matmul_args *args);
 
 /* Multiply on the context's threads.  LQ_ERR_ARG, LQ_ERR_ALIGN, LQ_ERR_OVERLAP,
- * LQ_ERR_MISMATCH (acts of another kind), LQ_ERR_OVERFLOW, LQ_ERR_NOMEM (work memory); then
- * y is untouched. */
+ * LQ_ERR_MISMATCH (acts of another kind), LQ_ERR_UNSUPPORTED (W8A8 with other weights),
+ * LQ_ERR_OVERFLOW, LQ_ERR_NOMEM (work memory); then y is untouched. */
 LQ_API lq_status lq_matmul(const lq_ctx *ctx, const lq_prepared *w,
                            const lq_matmul_args *args);
 
-/* The same straight from unprepared rows, in F32. */
+/* The same straight from unprepared rows: in F32, or W8A8 by way of F32. */
 LQ_API lq_status lq_matmul_rows(const lq_ctx *ctx, const lq_rows *w,
                                 const lq_matmul_args *args);
 

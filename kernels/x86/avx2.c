@@ -32,4 +32,5 @@ void lqi_kernels_init_avx2(lqi_kernels *k)
 {
     fill_slots(k);
     k->panel = &lqi_panel_kernels_avx2;
+    k->sums = &lqi_panel_sums_avx2;
 }

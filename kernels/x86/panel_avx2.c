@@ -10,9 +10,13 @@
 #define STRIP_PANELS  1
 #define TILE_MAX      3
 #define PANEL_KERNELS lqi_panel_kernels_avx2
+#define SUMS_VECTORS  2
+#define SUMS_MAX      4
+#define PANEL_SUMS    lqi_panel_sums_avx2
 
 #include "kernels/tmpl/panel_unit.h"
 #include "kernels/tmpl/panel_fused.h"
 #include "kernels/tmpl/panel_tile.h"
 #include "kernels/tmpl/panel_acts.h"
 #include "kernels/tmpl/panel_slots.h"
+#include "kernels/tmpl/panel_sums.h"

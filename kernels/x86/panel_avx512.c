@@ -10,9 +10,13 @@
 #define STRIP_PANELS  2
 #define TILE_MAX      6
 #define PANEL_KERNELS lqi_panel_kernels_avx512
+#define SUMS_VECTORS  1
+#define SUMS_MAX      16
+#define PANEL_SUMS    lqi_panel_sums_avx512
 
 #include "kernels/tmpl/panel_unit.h"
 #include "kernels/tmpl/panel_fused.h"
 #include "kernels/tmpl/panel_tile.h"
 #include "kernels/tmpl/panel_acts.h"
 #include "kernels/tmpl/panel_slots.h"
+#include "kernels/tmpl/panel_sums.h"

@@ -2,9 +2,10 @@
 /*
  * lib/core/matmul.c - prepared weights and products: arguments, memory, threads
  *
- * The work itself: matmul_panels.c (integers), matmul_bf16.c, matmul_strips.c (f32).
+ * The work itself: matmul_panels.c (integers), matmul_bf16.c, matmul_strips.c (f32),
+ * tokens.c (W8A8).
  */
-#include "lib/core/product.h"
+#include "lib/core/tokens.h"
 
 struct lq_prepared {
     const lq_ctx *ctx;
@@ -256,8 +257,30 @@ void lqi_product_store(const lqi_product *p, uint64_t row, uint64_t rows, uint64
 /* The weight's panels if the call is for them. */
 static const lqi_weight *panels_for(const lq_prepared *w, const lq_matmul_args *a)
 {
-    return w && w->panels && (a->mode == LQ_MODE_DEFAULT || a->mode == LQ_MODE_FAST)
-               ? &w->weight : NULL;
+    if (!w || !w->panels)
+        return NULL;
+    if (a->mode == LQ_MODE_W8A8)
+        return lqi_tokens_integer(&w->geometry, &w->weight) ? &w->weight : NULL;
+    return a->mode == LQ_MODE_DEFAULT || a->mode == LQ_MODE_FAST ? &w->weight : NULL;
+}
+
+static int runs_bf16(const lq_ctx *ctx, const lq_matmul_args *a)
+{
+    return a->mode == LQ_MODE_BF16 && ctx->kernels.bf16[0];
+}
+
+/* What only W8A8 has, and what it has not. */
+static lq_status check_w8a8(const lqi_product *p)
+{
+    const lq_matmul_args *a = &p->a;
+
+    if (!(a->threshold >= 0) || (a->threshold > 0 && a->mode != LQ_MODE_W8A8))
+        return LQ_ERR_ARG;
+    if (a->mode != LQ_MODE_W8A8)
+        return LQ_OK;
+    if (!p->g->format->token || (a->threshold > 0 && !p->weight))
+        return LQ_ERR_UNSUPPORTED;
+    return a->acts ? LQ_ERR_MISMATCH : LQ_OK;
 }
 
 static lq_status check_range(const lqi_geometry *g, lq_matmul_args *a)
@@ -265,7 +288,7 @@ static lq_status check_range(const lqi_geometry *g, lq_matmul_args *a)
     if (a->row1 == 0)
         a->row1 = g->rows;
     return a->row0 > a->row1 || a->row1 > g->rows || a->accumulate < 0 || a->accumulate > 1 ||
-           a->mode < LQ_MODE_DEFAULT || a->mode > LQ_MODE_F32 ? LQ_ERR_ARG : LQ_OK;
+           a->mode < LQ_MODE_DEFAULT || a->mode > LQ_MODE_W8A8 || a->reserved ? LQ_ERR_ARG : LQ_OK;
 }
 
 static lq_status check_memory(const lqi_geometry *g, const lq_rows *rows, lq_matmul_args *a)
@@ -303,7 +326,9 @@ static lq_status open_product(const lq_ctx *ctx, const lqi_geometry *g, const lq
     if ((status = lqi_opts_read(a, sizeof *a, args)) || (status = check_range(g, a)))
         return status;
     p->weight = panels_for(w, a);
-    p->bf16 = a->mode == LQ_MODE_BF16 && ctx->kernels.bf16[0];
+    p->bf16 = runs_bf16(ctx, a);
+    if ((status = check_w8a8(p)))
+        return status;
     if (a->acts) {
         if (!p->weight || !lq_acts_fit(a->acts, w) || a->n != a->acts->acts.n)
             return LQ_ERR_MISMATCH;
@@ -317,9 +342,33 @@ static lq_status open_product(const lq_ctx *ctx, const lqi_geometry *g, const lq
     return LQ_OK;
 }
 
-/* Activations of a product with panels, converted into 'memory'; *acts is theirs. */
-static void convert_acts(lqi_product *p, lqi_acts *acts, void *memory, int parallel)
+/* Activations of a call that it converts for itself. */
+struct converted {
+    lqi_acts   acts;
+    lqi_tokens tokens;
+    uint64_t   bytes;     /* a multiple of LQI_ALIGN; 0: none */
+};
+
+/* W8A8: integers for panels, or numbers for the f32 product. */
+static void convert_tokens(lqi_product *p, struct converted *c, void *memory, int parallel)
 {
+    lqi_tokens_fill(p, &c->tokens, memory, parallel);
+    p->tokens = &c->tokens;
+    if (p->weight) {
+        p->strips = lqi_tokens_count(p->a.row0, p->a.row1);
+        return;
+    }
+    p->a.x = c->tokens.numbers;
+    p->a.x_type = LQ_F32;
+    p->a.ldx = p->g->cols;
+}
+
+static void convert(lqi_product *p, struct converted *c, void *memory, int parallel)
+{
+    if (p->a.mode == LQ_MODE_W8A8) {
+        convert_tokens(p, c, memory, parallel);
+        return;
+    }
     if (p->bf16) {
         lqi_bf16_fill(p, memory, parallel);
         p->pairs = memory;
@@ -328,10 +377,10 @@ static void convert_acts(lqi_product *p, lqi_acts *acts, void *memory, int paral
     if (!p->weight)
         return;
     if (!p->acts) {
-        acts->data = memory;
-        lqi_acts_fill(p->ctx, acts, p->a.x_type, p->a.x, p->a.ldx, p->g->cols,
+        c->acts.data = memory;
+        lqi_acts_fill(p->ctx, &c->acts, p->a.x_type, p->a.x, p->a.ldx, p->g->cols,
                       p->weight->order, parallel);
-        p->acts = acts;
+        p->acts = &c->acts;
     }
     p->strips = lqi_panels_count(p->ctx, p->acts, p->a.row0, p->a.row1);
 }
@@ -341,7 +390,9 @@ static void task(void *arg, size_t index)
     lqi_product *p = arg;
     uint8_t *work = p->work + index * p->work_bytes;
 
-    if (p->weight)
+    if (p->weight && p->tokens)
+        lqi_tokens_run(p, work);
+    else if (p->weight)
         lqi_panels_run(p, work);
     else if (p->bf16)
         lqi_bf16_run(p, work);
@@ -349,21 +400,28 @@ static void task(void *arg, size_t index)
         lqi_strips_run(p, work);
 }
 
-/* Bytes for converted activations, to be rounded up; bytes of one task. */
-static lq_status measure(lqi_product *p, lqi_acts *acts, uint64_t *acts_size)
+/* Bytes for converted activations and of one task. */
+static lq_status measure(lqi_product *p, struct converted *c)
 {
-    int convert = p->bf16 || (p->weight && !p->acts);
+    int makes_acts = p->bf16 || (p->weight && !p->acts);
+    lq_status status;
 
-    *acts_size = 0;
-    if (convert) {
-        *acts_size = p->bf16 ? lqi_bf16_acts(p->a.n, p->g->cols)
-                             : lqi_acts_plan(p->ctx, acts_kind(p->weight), p->a.n, p->g->cols,
-                                             acts);
-        if (*acts_size == 0)
-            return LQ_ERR_OVERFLOW;
-        *acts_size = lqi_div_up(*acts_size, LQI_ALIGN) * LQI_ALIGN;
+    c->bytes = 0;
+    if (p->a.mode == LQ_MODE_W8A8) {
+        if ((status = lqi_tokens_plan(p, &c->tokens, &c->bytes)))
+            return status;
+        p->work_bytes = p->weight ? lqi_tokens_work(p) : lqi_strips_work(p->a.n);
+        return p->work_bytes ? LQ_OK : LQ_ERR_OVERFLOW;
     }
-    p->work_bytes = p->weight ? lqi_panels_work(p->acts ? p->acts : acts)
+    if (makes_acts) {
+        c->bytes = p->bf16 ? lqi_bf16_acts(p->a.n, p->g->cols)
+                           : lqi_acts_plan(p->ctx, acts_kind(p->weight), p->a.n, p->g->cols,
+                                           &c->acts);
+        if (c->bytes == 0)
+            return LQ_ERR_OVERFLOW;
+        c->bytes = lqi_div_up(c->bytes, LQI_ALIGN) * LQI_ALIGN;
+    }
+    p->work_bytes = p->weight ? lqi_panels_work(p->acts ? p->acts : &c->acts)
                     : p->bf16 ? lqi_bf16_work(p->a.n) : lqi_strips_work(p->a.n);
     return p->work_bytes ? LQ_OK : LQ_ERR_OVERFLOW;
 }
@@ -385,24 +443,24 @@ static uint64_t useful_tasks(const lqi_product *p)
 
 static lq_status run(lqi_product *p)
 {
-    uint64_t tasks, bytes, acts_size;
+    uint64_t tasks, bytes;
     uint8_t *memory;
-    lqi_acts acts;
+    struct converted c;
     lq_status status;
 
     if (p->strips == 0)
         return LQ_OK;
-    status = measure(p, &acts, &acts_size);
+    status = measure(p, &c);
     if (status)
         return status;
     tasks = useful_tasks(p);
-    if (!lqi_mul(tasks, p->work_bytes, &bytes) || !lqi_add(bytes, acts_size, &bytes))
+    if (!lqi_mul(tasks, p->work_bytes, &bytes) || !lqi_add(bytes, c.bytes, &bytes))
         return LQ_ERR_OVERFLOW;
     memory = lqi_alloc(&p->ctx->allocator, bytes);
     if (!memory)
         return LQ_ERR_NOMEM;
-    p->work = memory + acts_size;
-    convert_acts(p, &acts, memory, tasks > 1);
+    p->work = memory + c.bytes;
+    convert(p, &c, memory, tasks > 1);
     lqi_parallel(p->ctx, (size_t)lqi_min(tasks, p->strips), task, p);
     lqi_free(&p->ctx->allocator, memory);
     return LQ_OK;
@@ -435,29 +493,35 @@ lq_status lq_matmul_rows(const lq_ctx *ctx, const lq_rows *w, const lq_matmul_ar
     return status ? status : run(&p);
 }
 
+/* Of a slice in one mode; 0: does not fit. */
+static uint64_t slice_bytes(const lq_prepared *w, const lq_matmul_args *a)
+{
+    lqi_product p = { .ctx = w->ctx, .g = &w->geometry, .a = *a, .weight = panels_for(w, a),
+                      .bf16 = runs_bf16(w->ctx, a) };
+    struct converted c;
+    uint64_t bytes;
+
+    return !measure(&p, &c) && lqi_add(c.bytes, p.work_bytes, &bytes) ? bytes : 0;
+}
+
 uint64_t lq_matmul_work_bytes(const lq_prepared *w, uint64_t n)
 {
-    uint64_t f32, acts, bf16, panels = 0;
-    lqi_acts a;
+    static const int32_t modes[] = { LQ_MODE_F32, LQ_MODE_BF16, LQ_MODE_FAST, LQ_MODE_W8A8 };
+    uint64_t most = 0;
 
     if (!w)
         return 0;
-    f32 = lqi_strips_work(n);
-    if (w->panels && n) {
-        acts = lqi_acts_plan(w->ctx, acts_kind(&w->weight), n, w->geometry.cols, &a);
-        if (!acts || !f32)
+    for (int i = 0; i < 4; i++) {
+        lq_matmul_args a = { .n = n ? n : 1, .mode = modes[i], .threshold = 1 };
+        uint64_t bytes;
+        if (modes[i] == LQ_MODE_W8A8 && !w->geometry.format->token)
+            continue;
+        bytes = slice_bytes(w, &a);
+        if (bytes == 0)
             return 0;
-        panels = lqi_div_up(acts, LQI_ALIGN) * LQI_ALIGN + lqi_panels_work(&a);
+        most = bytes > most ? bytes : most;
     }
-    if (w->ctx->kernels.bf16[0] && n) {
-        acts = lqi_bf16_acts(n, w->geometry.cols);
-        bf16 = lqi_bf16_work(n);
-        if (!acts || !bf16 || !lqi_add(bf16, lqi_div_up(acts, LQI_ALIGN) * LQI_ALIGN, &bf16))
-            return 0;
-        panels = bf16 > panels ? bf16 : panels;
-    }
-    panels = f32 > panels ? f32 : panels;
-    return panels ? panels + LQI_ALIGN : 0;
+    return most + LQI_ALIGN;
 }
 
 /* The caller's work memory, moved up to where the work may begin. */
@@ -471,8 +535,7 @@ static uint8_t *aligned_work(const lq_matmul_args *a, uint64_t bytes)
 lq_status lq_matmul_slice(const lq_prepared *w, const lq_matmul_args *args)
 {
     lqi_product p;
-    lqi_acts acts;
-    uint64_t acts_size;
+    struct converted c;
     uint8_t *work;
     lq_status status;
 
@@ -481,14 +544,14 @@ lq_status lq_matmul_slice(const lq_prepared *w, const lq_matmul_args *args)
     status = open_product(w->ctx, &w->geometry, &w->rows, w, args, &p);
     if (status || p.strips == 0)
         return status;
-    status = measure(&p, &acts, &acts_size);
+    status = measure(&p, &c);
     if (status)
         return status;
-    work = aligned_work(&p.a, acts_size + p.work_bytes);
+    work = aligned_work(&p.a, c.bytes + p.work_bytes);
     if (!work)
         return LQ_ERR_BUFFER;
-    p.work = work + acts_size;
-    convert_acts(&p, &acts, work, 0);
+    p.work = work + c.bytes;
+    convert(&p, &c, work, 0);
     task(&p, 0);
     return LQ_OK;
 }

@@ -16,7 +16,7 @@
  * The order of additions into one output depends on cols and on the level only.  Edges
  * are zero-padded copies; every output goes through the same tile.
  */
-#include "lib/core/product.h"
+#include "lib/core/tokens.h"
 
 #define STRIP 16
 #define BLOCK 512   /* a multiple of every format's block */
@@ -107,6 +107,8 @@ static void multiply_strip(const lqi_product *p, const struct scratch *s, uint64
     memset(s->sums, 0, (size_t)((p->a.n + LQI_TILE_MAX) * STRIP) * sizeof *s->sums);
     for (uint64_t c = 0; c < cols; c += BLOCK)
         multiply_block(p, s, row, rows, c, (size_t)lqi_min(BLOCK, cols - c));
+    if (p->tokens)
+        lqi_tokens_scale(p->tokens, p->a.n, rows, s->sums, STRIP);
     lqi_product_store(p, row, rows, 0, p->a.n, s->sums, STRIP);
 }
 

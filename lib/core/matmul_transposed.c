@@ -13,7 +13,7 @@ static lq_status check(const lq_rows *rows, lq_matmul_args *a)
     if (a->row1 == 0)
         a->row1 = rows->rows;
     return a->row0 > a->row1 || a->row1 > rows->rows || a->mode < LQ_MODE_DEFAULT ||
-           a->mode > LQ_MODE_F32 || a->bias || a->acts ? LQ_ERR_ARG : LQ_OK;
+           a->mode > LQ_MODE_F32 || a->bias || a->acts || a->threshold != 0 ? LQ_ERR_ARG : LQ_OK;
 }
 
 lq_status lq_matmul_transposed(const lq_ctx *ctx, const lq_rows *w, const lq_matmul_args *args)

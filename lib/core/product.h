@@ -14,6 +14,8 @@
 #include "lib/core/panel.h"
 #include "libquant/matmul.h"
 
+typedef struct lqi_tokens lqi_tokens;   /* tokens.h */
+
 typedef struct lqi_product {
     const lq_ctx       *ctx;
     const lqi_geometry *g;
@@ -22,6 +24,7 @@ typedef struct lqi_product {
     const lqi_acts     *acts;       /* with panels */
     int                 bf16;       /* pairs of bf16 */
     const uint32_t     *pairs;      /* with bf16: the activations */
+    const lqi_tokens   *tokens;     /* W8A8, instead of acts or of a.x */
     lq_matmul_args      a;          /* row1 and types complete */
     uint8_t            *work;
     uint64_t            work_bytes; /* of one task, a multiple of LQI_ALIGN */

@@ -106,6 +106,10 @@ typedef struct lqi_format {
     int16_t     gguf;          /* type number, -1: none */
     lq_dtype    dtype;         /* plain numbers of this type, or 0 */
     const lqi_panel_plan *panel;   /* for fast products, or NULL */
+    /* Products with activations in 8 bits: their format, 0: none; for integers, product =
+     * sum of code * code * scale * scale * token_unit. */
+    lq_format   token;
+    double      token_unit;
 
     /* planar: what a spec may say, and what it means when it does not */
     uint32_t    can;

@@ -18,6 +18,7 @@ const lqi_format lqi_format_fp8_e4m3 = {
     .text         = "8-bit floats, 4 exponent and 3 mantissa bits",
     .default_spec = "fp8_e4m3:ch",
     .id           = LQ_FORMAT_FP8_E4M3,
+    .token        = LQ_FORMAT_FP8_E4M3,
     .decoder      = LQI_DECODER_E4M3,
     .encoder      = LQI_ENCODER_E4M3,
     .rounder      = LQI_ROUNDER_E4M3

@@ -18,6 +18,7 @@ const lqi_format lqi_format_fp8_e5m2 = {
     .text         = "8-bit floats, 5 exponent and 2 mantissa bits",
     .default_spec = "fp8_e5m2:ch",
     .id           = LQ_FORMAT_FP8_E5M2,
+    .token        = LQ_FORMAT_FP8_E4M3,
     .decoder      = LQI_DECODER_E5M2,
     .encoder      = LQI_ENCODER_E5M2,
     .rounder      = LQI_ROUNDER_E5M2

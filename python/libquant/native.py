@@ -166,7 +166,8 @@ class lq_matmul_args(Structure):
                 ("row1", c_uint64), ("x", c_void_p), ("x_type", c_int32),
                 ("y_type", c_int32), ("ldx", c_uint64), ("ldy", c_uint64), ("y", c_void_p),
                 ("bias", POINTER(c_float)), ("accumulate", c_int32), ("mode", c_int32),
-                ("work", c_void_p), ("work_bytes", c_uint64), ("acts", c_void_p)]
+                ("work", c_void_p), ("work_bytes", c_uint64), ("acts", c_void_p),
+                ("threshold", c_float), ("reserved", c_int32)]
 
 
 class lq_gemm_args(Structure):

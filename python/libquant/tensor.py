@@ -10,7 +10,7 @@ from .core import (Context, Handle, Spec, as_spec, default_context, float_array,
 from .errors import check, lib, new_error
 
 PLANES = ("codes", "scales", "zeros", "scale2", "offset", "gidx")
-MODE = {"default": 0, "fast": 1, "bf16": 2, "f32": 3}
+MODE = {"default": 0, "fast": 1, "bf16": 2, "f32": 3, "w8a8": 4}
 NONFINITE = {"error": 0, "clamp": 1, "zero": 2, "propagate": 3}
 
 
@@ -376,10 +376,11 @@ def matmul_transposed(rows, x, n, context=None, **options):
 
 
 def product(w, x, n, call, y=None, x_type=F32, y_type=F32, ldx=None, ldy=None, bias=None,
-            accumulate=False, row0=0, row1=0, work=None, mode="default"):
+            accumulate=False, row0=0, row1=0, work=None, mode="default", threshold=0.0):
     """Fill lq_matmul_args from checked buffers, call, and return y (n x rows).
 
-    'x': numbers, or Acts that hold n vectors.  'mode': "fast", "bf16" or "f32".
+    'x': numbers, or Acts that hold n vectors.  'mode': "fast", "bf16", "f32" or "w8a8",
+    which takes a 'threshold'.
     """
     if mode not in MODE:
         raise ValueError(f"mode: '{mode}' is none of {sorted(MODE)}")
@@ -402,7 +403,7 @@ def product(w, x, n, call, y=None, x_type=F32, y_type=F32, ldx=None, ldy=None, b
         y = buffers.new(n * (last - row0), _float_type(y_type))
     target, args.ldy = _matrix(y, y_type, n, last - row0, ldy, "y", writable=True)
     args.n, args.row0, args.row1 = n, row0, row1
-    args.y, args.mode = target.ptr.value, MODE[mode]
+    args.y, args.mode, args.threshold = target.ptr.value, MODE[mode], threshold
     args.x_type, args.y_type, args.accumulate = x_type, y_type, bool(accumulate)
     if bias is not None:
         keep.append(float_array(bias, "bias", w.rows))

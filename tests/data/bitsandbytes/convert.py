@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Cut a set of bitsandbytes reference vectors down to what tests/golden/bitsandbytes.c reads.
+"""Cut a set of bitsandbytes reference vectors down to what tests/golden/bitsandbytes.c
+and w8a8.c read.
 
     convert.py SOURCE [OUT]
 
@@ -16,7 +17,8 @@ WANTED = {
     'nested': ('input', 'packed', 'absmax_plain', 'offset', 'qabsmax_gpu_rule',
                'qabsmax_cpu_lut', 'nested_absmax', 'absmax_dequant'),
     'q8_blockwise': ('input', 'absmax', 'q_gpu_rule'),
-    'int8_rowwise': ('W_fp16', 'CB', 'SCB', 'W_dequant'),
+    'int8_rowwise': ('W_fp16', 'CB', 'SCB', 'W_dequant', 'A_fp16',
+                     'out_f32_exact_const', 'out_mixed_f32_reference'),
     'map': ('code',),
 }
 SIZE = {'u8': 1, 'i8': 1, 'u16': 2, 'f32': 4, 'i32': 4}

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Cut a set of FP8 and INT8 reference vectors down to what tests/golden/fp8.c reads.
+"""Cut a set of FP8 and INT8 reference vectors down to what tests/golden/fp8.c and w8a8.c
+read.
 
     convert.py SOURCE [OUT]
 
@@ -15,7 +16,8 @@ WANTED = {
     'fp_decode': ('values',),
     'fp_encode': ('input', 'enc_saturate'),
     'fp8_int8_matrix': ('W', 'q_tensor', 'scale_tensor', 'q_channel', 'scale_channel',
-                        'q_block128', 'scale_inv_block128', 'i8_w_ct', 'i8_w_scale_ct'),
+                        'q_block128', 'scale_inv_block128', 'i8_w_ct', 'i8_w_scale_ct', 'X',
+                        'qx_token', 'scale_x_token', 'i8_x_ct', 'i8_x_scale_ct'),
 }
 CASES = ('e4m3fn', 'e5m2', 'e8m0', 'pub_e4m3fn', 'pub_e5m2', 'pub_144x168')
 SIZE = {'u8': 1, 'i8': 1, 'u16': 2, 'f16': 2, 'f32': 4, 'i32': 4}
