@@ -64,24 +64,29 @@ typedef enum lqi_panel_codes {
  *   S128_F16_ZP  64    front: f16 scale[2], u8 zero[2], each for 128 columns
  *   S256_F32     64    front: f32 scale
  *   S16_E4M3     16    head: u8 scale[4]; scale = factor * number
+ *   F32_E8M0     32    head: u8 exponent[2]; scale = factor * 2^(exponent - 127)
+ *   F128_F32     64    front: f32 scale[2], each for 128 columns
+ *   F256_F32     64    front: f32 scale
  *   K32          32    head: i8 sub[2]; tail: f16 d
  *   K16          16    head: i8 sub[4]; tail: f16 d
  *   K32_MIN      32    head: i8 sub[2]; tail: u8 min[2][row][4], f16 d, f16 dmin
  *   K16_MIN      16    head: [row][4] nibbles, low sub, high min; tail: f16 d, f16 dmin
  *
- * [2] means for each unit, [4] for each half of a unit.
+ * [2] means for each unit, [4] for each half of a unit.  Codes of F... are floats of eight bits,
+ * by their table where they are fewer: 'shift' 4 for E4M3, 3 for E5M2; activations are f32.
  */
 typedef enum lqi_panel_shape {
     LQI_S32_F16, LQI_S32_E8M0, LQI_S32_F16_MIN, LQI_S32_F16_ZP, LQI_S32_F32_MIN,
     LQI_S64_F32, LQI_S64_F16_ZP, LQI_S128_F16_ZP, LQI_S256_F32, LQI_S16_E4M3,
+    LQI_F32_E8M0, LQI_F128_F32, LQI_F256_F32,
     LQI_K32, LQI_K16, LQI_K32_MIN, LQI_K16_MIN, LQI_PANEL_SHAPES
 } lqi_panel_shape;
 
 /* How a shape's minimums enter. */
 enum { LQI_MIN_NONE, LQI_MIN_ZERO, LQI_MIN_FLOAT, LQI_MIN_INT };
 
-/* Activations are 8-bit integers with a scale per 32 or per 256 columns. */
-enum { LQI_ACTS_32, LQI_ACTS_256, LQI_ACTS_KINDS };
+/* Activations are 8-bit integers with a scale per 32 or per 256 columns, or f32. */
+enum { LQI_ACTS_32, LQI_ACTS_256, LQI_ACTS_F32, LQI_ACTS_KINDS };
 
 typedef struct lqi_panel_geometry {
     uint16_t front, head, tail;   /* bytes */
@@ -105,6 +110,9 @@ static const lqi_panel_geometry lqi_panel_shapes[LQI_PANEL_SHAPES] = {
     [LQI_S128_F16_ZP] = { 96,    0,   0,   64,  LQI_MIN_ZERO,  LQI_ACTS_256, 0, 0 },
     [LQI_S256_F32]    = { 64,    0,   0,   64,  LQI_MIN_NONE,  LQI_ACTS_256, 0, 1 },
     [LQI_S16_E4M3]    = {  0,   64,   0,   16,  LQI_MIN_NONE,  LQI_ACTS_256, 0, 1 },
+    [LQI_F32_E8M0]    = {  0,   32,   0,   32,  LQI_MIN_NONE,  LQI_ACTS_F32, 0, 0 },
+    [LQI_F128_F32]    = { 128,   0,   0,   64,  LQI_MIN_NONE,  LQI_ACTS_F32, 0, 0 },
+    [LQI_F256_F32]    = { 64,    0,   0,   64,  LQI_MIN_NONE,  LQI_ACTS_F32, 0, 0 },
     [LQI_K32]         = {  0,   32,  32,   32,  LQI_MIN_NONE,  LQI_ACTS_256, 1, 1 },
     [LQI_K16]         = {  0,   64,  32,   16,  LQI_MIN_NONE,  LQI_ACTS_256, 1, 1 },
     [LQI_K32_MIN]     = {  0,   32, 192,   32,  LQI_MIN_INT,   LQI_ACTS_256, 1, 0 },
@@ -114,7 +122,7 @@ static const lqi_panel_geometry lqi_panel_shapes[LQI_PANEL_SHAPES] = {
 /* What all panels of a weight have in common. */
 typedef struct lqi_panel {
     uint8_t  codes, bits, shape;
-    uint8_t  shift;               /* offset = 1 << shift, of shapes that have it */
+    uint8_t  shift;               /* offset = 1 << shift, of shapes that have it; of floats */
     uint32_t chunk_bytes;
     float    factor;              /* of E8M0 and E4M3 scales and of d */
     uint8_t  table[64];           /* level + offset, by the low bits of the index, the code;
@@ -135,6 +143,7 @@ void lqi_panel_measure(lqi_panel *panel);
  *     sum     minus the sum of q over 16, 32 and 64 columns of the weight (ACTS_32: 32 only)
  *     pair    sums over four steps of 16 or 32, as 16-bit halves: (0, 2) then (1, 3)
  *     fsum    scale * sum of q over 32 (ACTS_32 only)
+ *     f       ACTS_F32, all there is: the activations times 2^60
  */
 typedef struct lqi_acts_tile {
     const int32_t *x;               /* four q in a dword: [cols / 4] */
@@ -142,12 +151,13 @@ typedef struct lqi_acts_tile {
     const int32_t *sum[3];          /* [cols / 16], [cols / 32], [cols / 64] */
     const int32_t *pair[2];         /* [cols / 64][2], [cols / 128][2] */
     const float   *fsum;            /* [cols / 32] */
+    const float   *f;               /* [cols] */
 } lqi_acts_tile;
 
 /* Where the quantizer puts one column: the same arrays with a stride between positions. */
 typedef struct lqi_acts_column {
     int32_t *x, *sum[3], *pair[2];
-    float   *scale, *fsum;
+    float   *scale, *fsum, *f;
     size_t   stride;
 } lqi_acts_column;
 
@@ -165,6 +175,8 @@ typedef void lqi_acts_fn(int kind, const float *x, size_t chunk, const lqi_acts_
  *   ACTS_256   each step: part = fma(dot, scale or sub, part)
  *              each chunk: part = part * d; MIN_INT: part = fma(mindot, -dmin, part);
  *              y = fma(part, xscale, y); part = 0
+ *   ACTS_F32   each column c of a step: part[c % 2] = fma(weight, f, part[c % 2])
+ *              each step: y = fma(part[0] + part[1], scale, y); part = 0
  */
 typedef void lqi_panel_fused_fn(const lqi_panel *p, const uint8_t *panel, size_t chunks,
                                 const lqi_acts_tile *a, float *y);

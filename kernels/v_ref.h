@@ -36,6 +36,7 @@ V_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return a + b; }
 V_INLINE v_f32 v_neg(v_f32 a) { return -a; }
 V_INLINE v_f32 v_fma(v_f32 a, v_f32 b, v_f32 c) { return fmaf(a, b, c); }
 V_INLINE v_u32 v_as_u32(v_f32 f) { v_u32 u; memcpy(&u, &f, 4); return u; }
+V_INLINE v_u32 v_sra(v_u32 u, int n) { return (v_u32)((int32_t)u >> n); }
 V_INLINE v_f32 v_as_f32(v_u32 u) { v_f32 f; memcpy(&f, &u, 4); return f; }
 V_INLINE v_f32 v_int_to_f32(v_u32 u) { return (float)(int32_t)u; }
 V_INLINE v_u32 v_umax(v_u32 a, v_u32 b) { return a > b ? a : b; }
@@ -45,6 +46,7 @@ V_INLINE uint32_t v_usum_all(v_u32 u) { return u; }
 /* ------------------------------------------------------------------- bytes */
 
 V_INLINE v_bytes v_bytes_load(const void *p) { return lqi_load32(p); }
+V_INLINE v_u32 v_bytes_lanes(v_bytes v) { return v; }
 V_INLINE void v_bytes_store(void *p, v_bytes v) { lqi_store32(p, v); }
 V_INLINE v_bytes v_bytes_set(uint8_t b) { return b * 0x01010101u; }
 V_INLINE v_bytes v_bytes_repeat(v_u32 low) { return (low & 255) * 0x01010101u; }

@@ -4,15 +4,16 @@
  *
  *     y[i][r] (+)= sum over c of x[i][c] * w[r][c]  (+ bias[r])
  *
- * for n activation vectors x[i] and weight rows w[r].  Every spec multiplies.
- *
- * Every spec multiplies.  How exactly is the caller's choice, per call:
+ * for n activation vectors x[i] and weight rows w[r].  Every spec multiplies.  How exactly is
+ * the caller's choice, per call:
  *
  *   LQ_MODE_FAST   activations become 8-bit integers, with a scale per 32 or per 256 of them,
  *                  and meet the weights' integer codes in exact integer products; sums of
  *                  groups are f32.  Codebooks (NF4, FP4, ...) are rounded to 8-bit levels.
  *                  For Gaussian activations the added error is 3e-5 (per 32) to 5e-5 (per
- *                  256) of the signal's power, NF4 2e-5 more.  The same bits on every level.
+ *                  256) of the signal's power, NF4 2e-5 more.  FP8, MXFP8 and MXFP6 E3M2 are
+ *                  multiplied as they are with activations as they are, f32 sums (magnitudes
+ *                  above 2^67 overflow).  The same bits on every level.
  *                  A vector with a NaN or an infinity gives NaN; magnitudes below 1e-30
  *                  throughout a group count as 0.
  *   LQ_MODE_BF16   weights and activations rounded once to bf16, f32 sums.
@@ -41,8 +42,8 @@
  * are in the call.
  *
  * LQ_MODE_DEFAULT is FAST.  What a spec or a level does not have in one mode is done in the
- * next more exact one: floats and odd group sizes have no integer products, levels without
- * bf16 instructions no BF16.
+ * next more exact one: f32, f16, bf16, codebooks of 8 bits and odd group sizes have no fast
+ * products, levels without bf16 instructions no BF16.
  *
  * In every mode the order of additions into one output is fixed by the spec, the columns and
  * (BF16, F32) the level: the same bits for any number of threads, any n, any slicing.

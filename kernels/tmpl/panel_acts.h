@@ -77,6 +77,13 @@ static void acts_sums(int kind, const int32_t sum[16], size_t chunk, const lqi_a
         acts_pairs(sum32 + 4 * g, c->pair[1] + 2 * (2 * chunk + g) * c->stride, c->stride);
 }
 
+/* ACTS_F32; the power: panel_float.h. */
+static void acts_floats(const float *x, size_t chunk, const lqi_acts_column *c)
+{
+    for (size_t i = 0; i < LQI_PANEL_CHUNK; i++)
+        c->f[(LQI_PANEL_CHUNK * chunk + i) * c->stride] = x[i] * 0x1p60f;
+}
+
 static void acts_chunk(int kind, const float *x, size_t chunk, const lqi_acts_column *c)
 {
     const int group = kind == LQI_ACTS_32 ? 32 : 256;
@@ -84,6 +91,10 @@ static void acts_chunk(int kind, const float *x, size_t chunk, const lqi_acts_co
     int8_t q[256];
     float inverse = 0, scale = 0;
 
+    if (kind == LQI_ACTS_F32) {
+        acts_floats(x, chunk, c);
+        return;
+    }
     for (int g = 0; g < 16; g++) {
         if (16 * g % group == 0)
             scale = acts_scale(acts_most(x + 16 * g, group), &inverse);

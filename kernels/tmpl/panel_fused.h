@@ -227,6 +227,8 @@ FUSED_T(1) FUSED_T(4) FUSED_T(8)
     }
 #define FUSED(bits, shape) \
     FUSED_ONE(bits, shape, 1) FUSED_ONE(bits, shape, 4) FUSED_ONE(bits, shape, 8)
+#define FLOATS(bits, shape)
 #include "kernels/tmpl/panels.def"
 #undef FUSED
+#undef FLOATS
 #endif

@@ -5,10 +5,16 @@
 #if defined(V_GENERIC)
 #define FUSED(bits, shape) \
     .fused[LQI_PANEL_##bits][LQI_##shape] = { fused_1, fused_4, fused_8 },
+#define FLOATS(bits, shape) \
+    .fused[LQI_PANEL_##bits][LQI_##shape] = { floats_1, floats_4, floats_8 },
 #else
 #define FUSED(bits, shape) \
     .fused[LQI_PANEL_##bits][LQI_##shape] = { \
         fused_##bits##_##shape##_1, fused_##bits##_##shape##_4, fused_##bits##_##shape##_8 },
+#define FLOATS(bits, shape) \
+    .fused[LQI_PANEL_##bits][LQI_##shape] = { \
+        floats_##bits##_##shape##_1, floats_##bits##_##shape##_4, \
+        floats_##bits##_##shape##_8 },
 #endif
 #define TILE_SLOT(name) { name##_0, name##_1, name##_2 }
 

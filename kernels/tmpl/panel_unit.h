@@ -191,6 +191,7 @@ P_INLINE v_f32 chunk_scale(const int shape, const lqi_panel *p, const chunk_view
     case LQI_S32_F16_ZP:
         return v_from_f16(h + 32 * u + 2 * row);
     case LQI_S32_E8M0:
+    case LQI_F32_E8M0:
         return scale_shifted(h + 16 * u + row, 23, p->factor);
     case LQI_S32_F32_MIN:
         return v_load_f32(h + 64 * u + 4 * row);
@@ -201,7 +202,10 @@ P_INLINE v_f32 chunk_scale(const int shape, const lqi_panel *p, const chunk_view
     case LQI_S128_F16_ZP:
         return v_from_f16(c->front + 32 * (pair / 2) + 2 * row);
     case LQI_S256_F32:
+    case LQI_F256_F32:
         return v_load_f32(c->front + 4 * row);
+    case LQI_F128_F32:
+        return v_load_f32(c->front + 64 * (pair / 2) + 4 * row);
     case LQI_S16_E4M3:
         return scale_shifted(h + 32 * u + 16 * half + row, 20, p->factor * 0x1p120f);
     case LQI_K32:

@@ -16,6 +16,7 @@
 
 #include "kernels/tmpl/panel_unit.h"
 #include "kernels/tmpl/panel_fused.h"
+#include "kernels/tmpl/panel_float.h"
 #include "kernels/tmpl/panel_tile.h"
 #include "kernels/tmpl/panel_acts.h"
 #include "kernels/tmpl/panel_slots.h"

@@ -183,6 +183,10 @@ typedef uint32_t v_u32 __attribute__((vector_size(32)));
 V_INLINE v_u32 v_set1u(uint32_t u) { return (v_u32)_mm256_set1_epi32((int)u); }
 V_INLINE v_u32 v_as_u32(v_f32 v) { return (v_u32)v; }
 V_INLINE v_f32 v_as_f32(v_u32 u) { return (v_f32)u; }
+V_INLINE v_u32 v_sra(v_u32 u, int n)   /* >> with copies of the sign */
+{
+    return (v_u32)_mm256_sra_epi32((__m256i)u, _mm_cvtsi32_si128(n));
+}
 V_INLINE v_f32 v_int_to_f32(v_u32 u) { return _mm256_cvtepi32_ps((__m256i)u); }
 V_INLINE v_u32 v_trunc(v_f32 v) { return (v_u32)_mm256_cvttps_epi32(v); }
 V_INLINE v_u32 v_umax(v_u32 a, v_u32 b)
@@ -595,6 +599,7 @@ V_INLINE void v_store_u32(uint32_t *p, v_u32 u) { _mm256_storeu_si256((__m256i *
 typedef __m256i v_bytes;
 
 V_INLINE v_bytes v_bytes_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+V_INLINE v_u32 v_bytes_lanes(v_bytes v) { return (v_u32)v; }
 V_INLINE void v_bytes_store(void *p, v_bytes v) { _mm256_storeu_si256((__m256i *)p, v); }
 V_INLINE v_bytes v_bytes_set(uint8_t b) { return _mm256_set1_epi8((char)b); }
 V_INLINE v_bytes v_bytes_repeat(v_u32 low)   /* the low byte of each lane */

@@ -189,6 +189,10 @@ typedef uint32_t v_u32 __attribute__((vector_size(64)));
 V_INLINE v_u32 v_set1u(uint32_t u) { return (v_u32)_mm512_set1_epi32((int)u); }
 V_INLINE v_u32 v_as_u32(v_f32 v) { return (v_u32)v; }
 V_INLINE v_f32 v_as_f32(v_u32 u) { return (v_f32)u; }
+V_INLINE v_u32 v_sra(v_u32 u, int n)   /* >> with copies of the sign */
+{
+    return (v_u32)_mm512_sra_epi32((__m512i)u, _mm_cvtsi32_si128(n));
+}
 V_INLINE v_f32 v_int_to_f32(v_u32 u) { return _mm512_cvtepi32_ps((__m512i)u); }
 V_INLINE v_u32 v_trunc(v_f32 v) { return (v_u32)_mm512_cvttps_epi32(v); }
 V_INLINE v_u32 v_umax(v_u32 a, v_u32 b)
@@ -546,6 +550,7 @@ V_INLINE void v_store_u32(uint32_t *p, v_u32 u) { _mm512_storeu_si512(p, (__m512
 typedef __m512i v_bytes;
 
 V_INLINE v_bytes v_bytes_load(const void *p) { return _mm512_loadu_si512(p); }
+V_INLINE v_u32 v_bytes_lanes(v_bytes v) { return (v_u32)v; }
 V_INLINE void v_bytes_store(void *p, v_bytes v) { _mm512_storeu_si512(p, v); }
 V_INLINE v_bytes v_bytes_set(uint8_t b) { return _mm512_set1_epi8((char)b); }
 V_INLINE v_bytes v_bytes_repeat(v_u32 low)   /* the low byte of each lane */

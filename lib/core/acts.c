@@ -10,13 +10,14 @@
  */
 #include "lib/core/panel.h"
 
-/* 32-bit words of a column per chunk, in this order: x, scale, fsum, sum[3], pair[2]. */
-static const uint8_t words[LQI_ACTS_KINDS][8] = {
+/* 32-bit words of a column per chunk, in this order: x, scale, fsum, sum[3], pair[2], f. */
+static const uint16_t words[LQI_ACTS_KINDS][9] = {
     [LQI_ACTS_32]  = { 64, 8, 8, 0, 8, 0, 0, 0 },
     [LQI_ACTS_256] = { 64, 1, 0, 16, 8, 4, 8, 4 },
+    [LQI_ACTS_F32] = { 0, 0, 0, 0, 0, 0, 0, 0, 256 },
 };
 
-enum { X, SCALE, FSUM, SUM, PAIR = 6, ARRAYS = 8 };
+enum { X, SCALE, FSUM, SUM, PAIR = 6, F = 8, ARRAYS };
 
 static uint64_t words_of(int kind)
 {
@@ -27,14 +28,14 @@ static uint64_t words_of(int kind)
     return all;
 }
 
-/* From this many vectors on, decoding a strip first pays. */
+/* From this many vectors on, decoding a strip first pays; floats have no strips. */
 #define FUSED_LIMIT 16
 
 /* Tiles of 8, the last one of 1, 4 or 8; or tiles that differ by one column at
  * most. */
 static void plan_tiles(const lq_ctx *ctx, lqi_acts *a)
 {
-    a->fused = a->n <= FUSED_LIMIT;
+    a->fused = a->kind == LQI_ACTS_F32 || a->n <= FUSED_LIMIT;
     a->block = a->fused ? a->chunks : LQI_STRIP_CHUNKS;
     if (!a->fused) {
         a->tiles = lqi_div_up(a->n, ctx->kernels.panel->tile_max);
@@ -96,7 +97,7 @@ unsigned lqi_acts_tile_at(const lqi_acts *a, uint64_t i, uint64_t chunk, uint64_
     *tile = (lqi_acts_tile){ .x = p[X], .scale = (const float *)p[SCALE],
                              .fsum = (const float *)p[FSUM],
                              .sum = { p[SUM], p[SUM + 1], p[SUM + 2] },
-                             .pair = { p[PAIR], p[PAIR + 1] } };
+                             .pair = { p[PAIR], p[PAIR + 1] }, .f = (const float *)p[F] };
     return (unsigned)width;
 }
 
@@ -137,7 +138,8 @@ static const float *chunk_of(const struct fill_job *f, uint64_t j, uint64_t col,
 static lqi_acts_column column_of(int32_t *const p[ARRAYS], uint64_t t, uint64_t width)
 {
     return (lqi_acts_column){ .x = p[X] + t, .scale = (float *)p[SCALE] + t,
-                              .fsum = (float *)p[FSUM] + t, .stride = (size_t)width,
+                              .fsum = (float *)p[FSUM] + t, .f = (float *)p[F] + t,
+                              .stride = (size_t)width,
                               .sum = { p[SUM] + t, p[SUM + 1] + t, p[SUM + 2] + t },
                               .pair = { p[PAIR] + t, p[PAIR + 1] + t } };
 }

@@ -3,7 +3,7 @@
  * lib/core/matmul_panels.c - products of panels with activations in integers
  *
  * Few vectors: each panel meets all of them through the fused kernels, read once from
- * memory.  Many: strips of two panels by two chunks are decoded to bytes once, and tiles of
+ * memory.  So do floats with any number, some panels at a time.  Many: strips of two panels by two chunks are decoded to bytes once, and tiles of
  * a few vectors pass over them:
  *
  *     for each strip:
@@ -64,23 +64,33 @@ static const uint8_t *panel_at(const lqi_weight *w, uint64_t panel, uint64_t chu
 
 /* -------------------------------------------------------------------- few */
 
-static void fused_panel(const lqi_product *p, uint64_t panel)
+/* One panel and one tile. */
+static void fused_product(const lqi_product *p, uint64_t panel, uint64_t i)
 {
     const lqi_weight *w = p->weight;
     const lqi_acts *a = p->acts;
     lqi_panel_fused_fn *const *fused = p->ctx->kernels.panel->fused[w->panel.codes]
                                                                    [w->panel.shape];
     float y[8 * LQI_PANEL_ROWS];
+    lqi_acts_tile tile;
+    uint64_t column;
+    unsigned width = lqi_acts_tile_at(a, i, 0, &column, &tile);
+    int kind = width == 8 ? LQI_FUSED_8 : width == 4 ? LQI_FUSED_4 : LQI_FUSED_1;
 
-    for (uint64_t i = 0; i < a->tiles; i++) {
-        lqi_acts_tile tile;
-        uint64_t column;
-        unsigned width = lqi_acts_tile_at(a, i, 0, &column, &tile);
-        int kind = width == 8 ? LQI_FUSED_8 : width == 4 ? LQI_FUSED_4 : LQI_FUSED_1;
-        fused[kind](&w->panel, panel_at(w, panel, 0), (size_t)w->chunks, &tile, y);
-        store_rows(p, panel * LQI_PANEL_ROWS, LQI_PANEL_ROWS, column,
-                   lqi_min(width, a->n - column), y, LQI_PANEL_ROWS);
-    }
+    fused[kind](&w->panel, panel_at(w, panel, 0), (size_t)w->chunks, &tile, y);
+    store_rows(p, panel * LQI_PANEL_ROWS, LQI_PANEL_ROWS, column, lqi_min(width, a->n - column),
+               y, LQI_PANEL_ROWS);
+}
+
+/* Panels [first, end) with all tiles: with few of them panel by panel, else tile by tile. */
+static void fused_panels(const lqi_product *p, uint64_t first, uint64_t end)
+{
+    uint64_t tiles = p->acts->tiles, together = tiles <= 2 ? 1 : end - first;
+
+    for (; first < end; first += together)
+        for (uint64_t i = 0; i < tiles; i++)
+            for (uint64_t panel = first; panel < first + together; panel++)
+                fused_product(p, panel, i);
 }
 
 /* ------------------------------------------------------------------- many */
@@ -121,7 +131,6 @@ static void strip_product(const lqi_product *p, uint64_t panel, struct strip_wor
 
 void lqi_panels_run(lqi_product *p, uint8_t *work)
 {
-    const lqi_weight *w = p->weight;
     const lqi_acts *a = p->acts;
     uint64_t many = strip_panels(p->ctx, a), first = p->a.row0 / (many * LQI_PANEL_ROWS);
     unsigned long long strip;
@@ -132,8 +141,7 @@ void lqi_panels_run(lqi_product *p, uint8_t *work)
             strip_product(p, panel, (struct strip_work *)(void *)work);
             continue;
         }
-        for (uint64_t i = panel; i < panel + many && i < w->panels; i++)
-            if (i * LQI_PANEL_ROWS < p->a.row1 && (i + 1) * LQI_PANEL_ROWS > p->a.row0)
-                fused_panel(p, i);
+        uint64_t from = p->a.row0 / LQI_PANEL_ROWS, end = lqi_div_up(p->a.row1, LQI_PANEL_ROWS);
+        fused_panels(p, from > panel ? from : panel, lqi_min(panel + many, end));
     }
 }

@@ -19,6 +19,17 @@ static int linear_f16(const lqi_geometry *g)
            !(g->spec->flags & LQ_SPEC_GLOBAL) && g->spec->zeros != LQ_ZEROS_FLOAT;
 }
 
+/* The same of floats. */
+static lqi_panel_shape float_shape(const lqi_geometry *g)
+{
+    uint64_t group = g->group_cols;
+
+    if (g->spec->scale_type == LQ_E8M0)
+        return group == 32 ? LQI_F32_E8M0 : LQI_PANEL_SHAPES;
+    return group >= g->cols || group % 256 == 0 ? LQI_F256_F32 :
+           group % 128 == 0 ? LQI_F128_F32 : LQI_PANEL_SHAPES;
+}
+
 /* The shape for groups of 'group' columns; the last ones take any scales and zeros. */
 static lqi_panel_shape planar_shape(const lqi_geometry *g)
 {
@@ -100,7 +111,7 @@ static int fill_table(const lqi_geometry *g, lqi_panel *p)
             return 0;
     }
     for (unsigned i = 0; levels && i < count; i++)
-        p->table[i] = (uint8_t)(levels[i] + (1 << p->shift));
+        p->table[i] = (uint8_t)(levels[i] + (plan->floats ? 0 : 1 << p->shift));
     return 1;
 }
 
@@ -118,7 +129,7 @@ int lqi_weight_plan(const lqi_geometry *g, lqi_weight *w, lq_status *status)
     if (planar) {
         if (!groups_fit(g))
             return 0;
-        w->panel.shape = (uint8_t)planar_shape(g);
+        w->panel.shape = (uint8_t)(plan->floats ? float_shape(g) : planar_shape(g));
     }
     if (w->panel.shape == LQI_PANEL_SHAPES ||
         !lqi_panel_usable(w->panel.codes, w->panel.shape) || !fill_table(g, &w->panel))
@@ -189,7 +200,7 @@ static void planar_step(const packer *k, uint64_t group, size_t i, lqi_panel_par
     const lqi_panel *p = &k->w->panel;
     float scale;
 
-    if (p->shape == LQI_S32_E8M0 || p->shape == LQI_S16_E4M3) {
+    if (p->shape == LQI_S32_E8M0 || p->shape == LQI_F32_E8M0 || p->shape == LQI_S16_E4M3) {
         part->byte[i] = ((const uint8_t *)k->rows->plane[LQ_PLANE_SCALES])[group];
         return;
     }
@@ -231,10 +242,22 @@ static void blocked_part(const packer *k, uint64_t row, uint64_t col, lqi_panel_
 
 /* -------------------------------------------------------------------- packing */
 
+/* Floats are numbers: E4M3 has one NaN, E5M2 infinities and more. */
+static int floats_fit(const lqi_panel *p, const lqi_panel_part *part)
+{
+    unsigned most = p->bits < 8 ? 255 : p->shift == 4 ? 0x7e : 0x7b;
+    int fit = 1;
+
+    for (int i = 0; i < LQI_PANEL_CHUNK; i++)
+        fit &= (part->code[i] & 0x7fu) <= most;
+    return fit;
+}
+
 /* Scales are numbers, zero points such as strips can take. */
 static int fit_for_panels(const lqi_panel *p, const lqi_panel_part *part)
 {
-    unsigned most = p->shape == LQI_S32_E8M0 ? 254 : p->shape == LQI_S16_E4M3 ? 126 : 255;
+    unsigned most = p->shape == LQI_S32_E8M0 ? 254 : p->shape == LQI_S16_E4M3 ? 126 :
+                    p->shape == LQI_F32_E8M0 ? 190 /* times the factor */ : 255;
     int fit = 1;
 
     if (lqi_panel_shapes[p->shape].min == LQI_MIN_ZERO)
@@ -244,7 +267,7 @@ static int fit_for_panels(const lqi_panel *p, const lqi_panel_part *part)
         fit &= lqi_finite(part->scale[i]) && part->byte[i] <= most;
     for (int i = 0; i < 8; i++)
         fit &= lqi_finite(part->min[i]);
-    return fit;
+    return fit && (lqi_panel_shapes[p->shape].acts != LQI_ACTS_F32 || floats_fit(p, part));
 }
 
 static void pack_task(void *arg, size_t index)
@@ -303,7 +326,7 @@ int lqi_weight_pack(const lq_ctx *ctx, const lqi_geometry *g, const lq_rows *row
 
     atomic_init(&k.unfit, 0);
     global_factor(g, rows, &w->panel);
-    if (!lqi_finite(w->panel.factor * 0x1p120f) ||
+    if ((w->panel.shape == LQI_S16_E4M3 && !lqi_finite(w->panel.factor * 0x1p120f)) ||
         (w->order && !fill_order(g, rows, w->order)))
         return 0;
     lqi_parallel(ctx, (size_t)w->panels, pack_task, &k);

@@ -19,7 +19,7 @@ typedef struct lqi_weight {
 
 /*
  * How the rows of a geometry would lie in panels: everything but 'data' and 'order'.  0 if
- * they have no panels: a format without integer levels, groups that do not fit.
+ * they have no panels: a format of large floats, groups that do not fit.
  * LQ_ERR_OVERFLOW by *status.
  */
 int lqi_weight_plan(const lqi_geometry *g, lqi_weight *weight, lq_status *status);

@@ -131,8 +131,10 @@ static uint8_t *put_nibbles(const part *p, unsigned pair, uint8_t *to)
 
 static uint8_t *put_front(const lqi_panel *p, const part *s, uint8_t *to)
 {
-    if (p->shape == LQI_S256_F32)
+    if (p->shape == LQI_S256_F32 || p->shape == LQI_F256_F32)
         return put_f32(s, 0, to);
+    if (p->shape == LQI_F128_F32)
+        return put_f32(s, 2, put_f32(s, 0, to));
     if (p->shape != LQI_S128_F16_ZP)
         return to;
     to = put_f16(s, 2, put_f16(s, 0, to));
@@ -147,6 +149,7 @@ static uint8_t *put_head(const lqi_panel *p, const part *s, unsigned pair, uint8
     case LQI_S32_F16:
         return put_f16(s, b, put_f16(s, a, to));
     case LQI_S32_E8M0:
+    case LQI_F32_E8M0:
         return put_bytes(s, b, put_bytes(s, a, to));
     case LQI_S32_F16_MIN:
         to = put_f16(s, b, put_f16(s, a, to));

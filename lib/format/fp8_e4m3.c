@@ -21,5 +21,6 @@ const lqi_format lqi_format_fp8_e4m3 = {
     .token        = LQ_FORMAT_FP8_E4M3,
     .decoder      = LQI_DECODER_E4M3,
     .encoder      = LQI_ENCODER_E4M3,
-    .rounder      = LQI_ROUNDER_E4M3
+    .rounder      = LQI_ROUNDER_E4M3,
+    .panel        = &lqi_panel_e4m3
 };

@@ -21,5 +21,6 @@ const lqi_format lqi_format_fp8_e5m2 = {
     .token        = LQ_FORMAT_FP8_E4M3,
     .decoder      = LQI_DECODER_E5M2,
     .encoder      = LQI_ENCODER_E5M2,
-    .rounder      = LQI_ROUNDER_E5M2
+    .rounder      = LQI_ROUNDER_E5M2,
+    .panel        = &lqi_panel_e5m2
 };

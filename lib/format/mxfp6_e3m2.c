@@ -31,5 +31,6 @@ const lqi_format lqi_format_mxfp6_e3m2 = {
     .decoder      = LQI_DECODER_E3M2,
     .encoder      = LQI_ENCODER_MX_E3M2,
     .rounder      = LQI_ROUNDER_E3M2,
-    .decode       = lqi_table6_decode
+    .decode       = lqi_table6_decode,
+    .panel        = &lqi_panel_mxfp6_e3m2
 };

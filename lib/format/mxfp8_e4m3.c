@@ -24,5 +24,6 @@ const lqi_format lqi_format_mxfp8_e4m3 = {
     .decoder      = LQI_DECODER_E4M3,
     .encoder      = LQI_ENCODER_MX_E4M3,
     .rounder      = LQI_ROUNDER_E4M3,
-    .decode       = decode_bytes
+    .decode       = decode_bytes,
+    .panel        = &lqi_panel_e4m3
 };

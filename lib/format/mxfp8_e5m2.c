@@ -24,5 +24,6 @@ const lqi_format lqi_format_mxfp8_e5m2 = {
     .decoder      = LQI_DECODER_E5M2,
     .encoder      = LQI_ENCODER_MX_E5M2,
     .rounder      = LQI_ROUNDER_E5M2,
-    .decode       = decode_bytes
+    .decode       = decode_bytes,
+    .panel        = &lqi_panel_e5m2
 };

@@ -35,6 +35,7 @@ struct lqi_panel_plan {
     float   factor;           /* of the scales */
     const int8_t *levels;     /* by code; NULL: code - offset */
     uint8_t count;            /* of levels */
+    uint8_t floats;           /* planar: codes or levels are floats, 'shift' as in panel.h */
     uint8_t fitted;           /* planar: levels are the value table, rounded to integers */
     /* Blocked: the block that run->first is in, to part from element run->first % 256 on. */
     void (*part)(const lqi_run *run, lqi_panel_part *part);

@@ -17,6 +17,7 @@ extern const lqi_panel_plan lqi_panel_iq1_s, lqi_panel_iq1_m, lqi_panel_iq2_xxs,
     lqi_panel_iq2_xs, lqi_panel_iq2_s, lqi_panel_iq3_xxs, lqi_panel_iq3_s;
 extern const lqi_panel_plan lqi_panel_int2, lqi_panel_int3, lqi_panel_int4, lqi_panel_int5,
     lqi_panel_int6, lqi_panel_int8, lqi_panel_ternary, lqi_panel_llm_int8, lqi_panel_mxint8,
-    lqi_panel_mxfp4, lqi_panel_nvfp4, lqi_panel_mxfp6_e2m3, lqi_panel_table4;
+    lqi_panel_mxfp4, lqi_panel_nvfp4, lqi_panel_mxfp6_e2m3, lqi_panel_mxfp6_e3m2, lqi_panel_e4m3,
+    lqi_panel_e5m2, lqi_panel_table4;
 
 #endif

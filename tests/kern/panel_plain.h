@@ -31,7 +31,7 @@ static inline size_t panel_head(const lqi_panel *p, unsigned pair)
 }
 
 /* Of one chunk, all but the codes. */
-static unsigned panel_fields(const lqi_panel *p, panel_field *f)
+static inline unsigned panel_fields(const lqi_panel *p, panel_field *f)
 {
     size_t tail = panel_head(p, 4) + (p->shape == LQI_K32_MIN ? 128 : 0);
     unsigned n = 0;
@@ -195,7 +195,7 @@ typedef struct panel_sum {
 } panel_sum;
 
 /* Row 'row' of a panel with one vector; a scale per 32 or per 256 of its integers. */
-static panel_sum panel_product(const lqi_panel *p, const uint8_t *panel, size_t chunks,
+static inline panel_sum panel_product(const lqi_panel *p, const uint8_t *panel, size_t chunks,
                                unsigned row, const int8_t *q, const float *scale)
 {
     const lqi_panel_geometry *g = &lqi_panel_shapes[p->shape];
