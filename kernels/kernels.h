@@ -492,6 +492,41 @@ typedef struct lqi_bf16_strip {
 
 typedef void lqi_bf16_fn(const lqi_bf16_strip *w, const uint32_t *x, size_t pairs, float *y);
 
+/* -------------------------------------------------------------- optimizers */
+
+#define LQI_STATE_BLOCK 256   /* numbers of an 8-bit state that share a scale */
+
+/* Values of the 8-bit codes of a state, in units of the block's largest magnitude. */
+typedef struct lqi_map8 {
+    float    value[256];     /* by code */
+    uint8_t  byte[4][256];   /* the same in bytes, the lowest first */
+    lqi_bins bins;
+    uint8_t  zero;           /* code of 0 */
+} lqi_map8;
+
+/*
+ * One step of n numbers, with what the rules in libquant/train.h call m and v in state[0] and
+ * [1].  8-bit: state[] are codes, whole blocks but for the last, absmax[] their scales.
+ *
+ *     g = scale g + coupled p       p = keep p - rate (...)
+ *
+ * Numbers whose state would not be finite stay as they are.
+ */
+typedef struct lqi_step {
+    float       *p;
+    const float *g;
+    size_t       n;
+    void        *state[2];
+    float       *absmax[2];
+    const lqi_map8 *map[2];
+    float beta[2], rest[2];   /* and 1 - beta */
+    float rate, eps, keep, coupled, scale;
+} lqi_step;
+
+typedef void lqi_step_fn(const lqi_step *s);
+
+typedef enum lqi_step_rule { LQI_STEP_ADAM, LQI_STEP_LION, LQI_STEP_SGD, LQI_STEPS } lqi_step_rule;
+
 /* ------------------------------------------------------------------- table */
 
 typedef struct lqi_kernels {
@@ -502,6 +537,7 @@ typedef struct lqi_kernels {
     lqi_encode_fn *encode[LQI_ENCODERS];
     lqi_round_fn  *round[LQI_ROUNDERS];
     lqi_search     search;
+    lqi_step_fn   *step[LQI_STEPS][2];    /* state of f32, and of 8 bits */
     const lqi_panel_kernels *panel;
     lqi_bf16_fn   *bf16[LQI_BF16_TILE];   /* by columns - 1; NULL: the level has none */
     const lqi_panel_sums    *sums;
@@ -531,6 +567,7 @@ int      lqi_level_usable(lq_level level);
 
 /* One per unit. */
 void lqi_kernels_init_ref(lqi_kernels *k);
+void lqi_kernels_init_optim_ref(lqi_kernels *k);
 void lqi_kernels_init_avx2(lqi_kernels *k);
 void lqi_kernels_init_avx512(lqi_kernels *k);
 void lqi_kernels_init_avx512_bf16(lqi_kernels *k);

@@ -115,6 +115,7 @@ static void gemm_transpose(const lqi_gemm_pack *p)
 
 void lqi_kernels_init_ref(lqi_kernels *k)
 {
+    lqi_kernels_init_optim_ref(k);
     k->panel = &lqi_panel_kernels_ref;
     k->sums = &lqi_panel_sums_ref;
     k->tile_f32 = (lqi_tile_f32){ tile_f32, 2, 2 };

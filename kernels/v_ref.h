@@ -6,6 +6,7 @@
  */
 #include <math.h>
 
+#include "kernels/kernels.h"
 #include "lib/base/half.h"
 
 #define V_LANES  1
@@ -33,15 +34,40 @@ V_INLINE v_f32 v_set1(float f) { return f; }
 V_INLINE v_u32 v_set1u(uint32_t u) { return u; }
 V_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return a * b; }
 V_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return a + b; }
+V_INLINE v_f32 v_div(v_f32 a, v_f32 b) { return a / b; }
+V_INLINE v_f32 v_sqrt(v_f32 a) { return sqrtf(a); }
+V_INLINE v_f32 v_abs(v_f32 a) { return fabsf(a); }
+V_INLINE v_f32 v_max(v_f32 a, v_f32 b) { return a > b ? a : b; }
+V_INLINE v_f32 v_min(v_f32 a, v_f32 b) { return a < b ? a : b; }
+V_INLINE float v_max_all(v_f32 a) { return a; }
 V_INLINE v_f32 v_neg(v_f32 a) { return -a; }
 V_INLINE v_f32 v_fma(v_f32 a, v_f32 b, v_f32 c) { return fmaf(a, b, c); }
 V_INLINE v_u32 v_as_u32(v_f32 f) { v_u32 u; memcpy(&u, &f, 4); return u; }
 V_INLINE v_u32 v_sra(v_u32 u, int n) { return (v_u32)((int32_t)u >> n); }
 V_INLINE v_f32 v_as_f32(v_u32 u) { v_f32 f; memcpy(&f, &u, 4); return f; }
 V_INLINE v_f32 v_int_to_f32(v_u32 u) { return (float)(int32_t)u; }
+V_INLINE v_u32 v_gather(const int32_t *p, v_u32 i) { return (v_u32)p[i]; }
+V_INLINE v_u32 v_where_uless(v_u32 a, v_u32 b, v_u32 x, v_u32 y) { return a < b ? x : y; }
 V_INLINE v_u32 v_umax(v_u32 a, v_u32 b) { return a > b ? a : b; }
 V_INLINE uint32_t v_umax_all(v_u32 u) { return u; }
 V_INLINE uint32_t v_usum_all(v_u32 u) { return u; }
+
+typedef int v_mask;
+V_INLINE v_mask v_lt(v_f32 a, v_f32 b) { return a < b; }
+V_INLINE v_f32 v_select(v_mask m, v_f32 yes, v_f32 no) { return m ? yes : no; }
+
+/* The low byte of each of four vectors; values of as many codes. */
+V_INLINE void v_store_bytes4(uint8_t *p, const v_u32 u[4])
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)u[i];
+}
+
+V_INLINE void v_map8_load4(const lqi_map8 *map, const uint8_t *codes, v_f32 y[4])
+{
+    for (int i = 0; i < 4; i++)
+        y[i] = map->value[codes[i]];
+}
 
 /* ------------------------------------------------------------------- bytes */
 

@@ -215,6 +215,15 @@ LQ_API lq_level lq_ctx_level(const lq_ctx *ctx);
 /* Threads that a call may use, the caller included; 0 for NULL. */
 LQ_API uint32_t lq_ctx_threads(const lq_ctx *ctx);
 
+/*
+ * Run task(arg, i) once for each i in [0, count) on the context's threads, or parallel_for,
+ * and return when all are done.  For work between the library's calls: a program needs no
+ * second set of threads.  Tasks that call back into the library run those calls alone.
+ * LQ_ERR_ARG (NULL; 'arg' may be).
+ */
+LQ_API lq_status lq_parallel(const lq_ctx *ctx, size_t count,
+                             void (*task)(void *arg, size_t index), void *arg);
+
 /* ---------------------------------------------------------------- progress */
 
 /*

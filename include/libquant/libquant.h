@@ -23,5 +23,6 @@
 #include "libquant/matmul.h"    /* products */
 #include "libquant/gemm.h"      /* products of plain matrices */
 #include "libquant/file.h"      /* checkpoints */
+#include "libquant/train.h"     /* optimizers */
 
 #endif

@@ -12,10 +12,10 @@
 
 /* What a rounder needs; each uses some of it. */
 typedef struct rounding {
-    v_f32           lo, hi;
-    v_u32           zero;
-    v_ladder        ladder;
-    const uint32_t *entry;
+    v_f32     lo, hi;
+    v_u32     zero;
+    v_ladder  ladder;
+    bin_terms bins;
 } rounding;
 
 typedef v_u32 rounder(const rounding *l, v_f32 t);
@@ -79,19 +79,12 @@ V_INLINE v_u32 rung_of(const rounding *l, v_f32 t)
 
 V_INLINE rounding rounding_of_bins(const lqi_bins *b)
 {
-    return (rounding){ .lo = v_set1(b->least), .hi = v_set1(b->most), .zero = v_set1u(b->rest),
-                       .entry = b->entry };
+    return (rounding){ .bins = bins_load(b) };
 }
 
-/* lqi_bins_code() */
 V_INLINE v_u32 bin_of(const rounding *l, v_f32 t)
 {
-    v_u32 at = v_as_u32(v_min(v_max(v_abs(t), l->lo), l->hi)) - v_as_u32(l->lo);
-    v_f32 rest = v_select(v_lt(v_set1(0), t), v_set1(0), v_as_f32(l->zero));
-    v_u32 entry = v_gather((const int32_t *)l->entry, (at >> 16) + v_as_u32(rest));
-
-    /* without a bit of the lower code, and so below 2^31 */
-    return v_where_uless(entry >> 1, (at & 0xffff) << 15, entry >> 8, entry) & 255;
+    return bins_code(&l->bins, t);
 }
 
 static void codes_of_bins(const lqi_bins *bins, const float *x, size_t n, uint8_t *codes)

@@ -113,6 +113,7 @@ static void fill_slots(lqi_kernels *k)
     fill_decoders(k);
     fill_encoders(k);
     fill_rounders(k);
+    fill_steps(k);
     k->search = search_slots;
     k->magnitude = magnitude;
     k->any_nonfinite = any_nonfinite;

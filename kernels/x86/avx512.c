@@ -17,6 +17,7 @@
 #include "kernels/tmpl/decode_blocks.h"
 #include "kernels/tmpl/decode_grids.h"
 #include "kernels/tmpl/encode_blocks.h"
+#include "kernels/tmpl/bins.h"
 #include "kernels/tmpl/codes.h"
 #include "kernels/tmpl/encode_planar.h"
 #include "kernels/tmpl/gemm_tile.h"
@@ -25,6 +26,7 @@
 #include "kernels/tmpl/encode_ternary.h"
 #include "kernels/tmpl/scan.h"
 #include "kernels/tmpl/search.h"
+#include "kernels/tmpl/optim.h"
 #include "kernels/tmpl/tile_f32.h"
 #include "kernels/tmpl/slots.h"
 

@@ -471,6 +471,12 @@ V_INLINE void v_store_bytes4(uint8_t *p, const v_u32 u[4])
         _mm256_packus_epi16(a, b), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
 }
 
+V_INLINE void v_map8_load4(const lqi_map8 *map, const uint8_t *codes, v_f32 y[4])
+{
+    for (int k = 0; k < 4; k++)
+        y[k] = _mm256_i32gather_ps(map->value, (__m256i)v_load_u8(codes + 8 * k), 4);
+}
+
 /* 8 bytes to 16 numbers: the low nibbles, then the high ones. */
 V_INLINE void v_table4_split8(v_table4 t, const uint8_t *q, float *y)
 {

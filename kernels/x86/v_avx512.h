@@ -439,6 +439,35 @@ V_INLINE void v_store_bytes4(uint8_t *p, const v_u32 u[4])
     _mm512_storeu_si512(p, _mm512_inserti64x4(low, _mm512_castsi512_si256(high), 1));
 }
 
+/* Numbers 0..255 of a table of bytes. */
+V_INLINE __m512i v_byte_of_256(const uint8_t *t, __m512i i)
+{
+    __m512i low = _mm512_permutex2var_epi8(_mm512_loadu_si512(t), i, _mm512_loadu_si512(t + 64));
+    __m512i high = _mm512_permutex2var_epi8(_mm512_loadu_si512(t + 128), i,
+                                            _mm512_loadu_si512(t + 192));
+
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(i), low, high);
+}
+
+/* Values of 64 codes, byte by byte.  Dwords of codes are transposed first, 4 x 4, so that
+ * the unpacking of 128-bit lanes leaves them in order. */
+V_INLINE void v_map8_load4(const lqi_map8 *map, const uint8_t *codes, v_f32 y[4])
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i i = _mm512_permutexvar_epi32(order, _mm512_loadu_si512(codes)), b[4], w[4];
+
+    for (int k = 0; k < 4; k++)
+        b[k] = v_byte_of_256(map->byte[k], i);
+    for (int k = 0; k < 4; k += 2) {
+        w[k] = _mm512_unpacklo_epi8(b[k], b[k + 1]);
+        w[k + 1] = _mm512_unpackhi_epi8(b[k], b[k + 1]);
+    }
+    for (int k = 0; k < 2; k++) {
+        y[2 * k] = _mm512_castsi512_ps(_mm512_unpacklo_epi16(w[k], w[k + 2]));
+        y[2 * k + 1] = _mm512_castsi512_ps(_mm512_unpackhi_epi16(w[k], w[k + 2]));
+    }
+}
+
 /* 8 bytes to 16 numbers: the low nibbles, then the high ones. */
 V_INLINE void v_table4_split8(v_table4 t, const uint8_t *q, float *y)
 {

@@ -17,6 +17,7 @@ struct lq_ctx {
     lqi_decode_fn   *decode[LQI_FORMATS];   /* codec table: by registry index */
     lqi_encode_fn   *encode[LQI_FORMATS];   /* likewise; NULL: block by block, group by group */
     struct lqi_grids *grids;                /* expanded codebooks of the I-quants */
+    struct lqi_maps8 *maps8;                /* of 8-bit states of optimizers */
     lqi_pool        *pool;                  /* NULL: serial */
     lq_parallel_for *parallel_for;
     void            *parallel_user;
@@ -44,6 +45,19 @@ unsigned lqi_codebook_rank(const lq_codebook *book, float x);
 
 /* Make the bins, unless the values do not allow them.  LQ_ERR_NOMEM. */
 lq_status lqi_codebook_index(lq_codebook *book);
+
+/* -------------------------------------------------------- maps of 8-bit states */
+
+/* Place for the maps, which are made when they are first needed.  NULL: no memory. */
+struct lqi_maps8 *lqi_maps8_create(const lq_allocator *allocator);
+void              lqi_maps8_destroy(struct lqi_maps8 *maps);
+
+/*
+ * map[0]: the signed dynamic map; map[1]: the unsigned one, in which no positive number gets
+ * code 0.  Nearest values; of two equally near ones the lower.  Any number of threads may ask
+ * at once.  LQ_ERR_NOMEM.
+ */
+lq_status lqi_maps8_need(const lq_ctx *ctx, const lqi_map8 *map[2]);
 
 /* ------------------------------------------------------------------ scales */
 

@@ -81,7 +81,8 @@ lq_status lq_ctx_create(const lq_ctx_opts *opts, lq_ctx **ctx, lq_error *error)
     lqi_kernels_init(&c->kernels, o.level == LQ_LEVEL_BEST ? lqi_level_best() : o.level);
     fill_codecs(c);
     c->grids = lqi_grids_create(&c->allocator);
-    status = c->grids ? start_pool(c, &o) : LQ_ERR_NOMEM;
+    c->maps8 = lqi_maps8_create(&c->allocator);
+    status = c->grids && c->maps8 ? start_pool(c, &o) : LQ_ERR_NOMEM;
     if (status) {
         lq_ctx_destroy(c);
         return lqi_fail(error, status, NULL, "no memory for codebooks or a thread pool");
@@ -97,6 +98,7 @@ void lq_ctx_destroy(lq_ctx *ctx)
     lq_allocator allocator = ctx->allocator;
     lqi_pool_destroy(ctx->pool);
     lqi_grids_destroy(ctx->grids);
+    lqi_maps8_destroy(ctx->maps8);
     lqi_free(&allocator, ctx);
 }
 
@@ -129,4 +131,12 @@ void lqi_parallel(const lq_ctx *ctx, size_t count, lqi_task *task, void *arg)
         for (size_t i = 0; i < count; i++)
             task(arg, i);
     }
+}
+
+lq_status lq_parallel(const lq_ctx *ctx, size_t count, lqi_task *task, void *arg)
+{
+    if (!ctx || !task)
+        return LQ_ERR_ARG;
+    lqi_parallel(ctx, count, task, arg);
+    return LQ_OK;
 }

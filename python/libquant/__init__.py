@@ -24,5 +24,6 @@ from .layout import Gptq, gptq_bytes, gptq_detect, gptq_export, gptq_import
 from .native import GROUP_ALL
 from .tensor import (Acts, Encoder, Prepared, Rows, Tensor, gemm, matmul_rows,
                      matmul_transposed, prepared_bytes)
+from .train import Optimizer, parallel, sum_squares
 
 __version__ = "0.1.0"

@@ -179,6 +179,18 @@ class lq_gemm_args(Structure):
                 ("alpha", c_float)]
 
 
+class lq_optimizer(Structure):
+    _fields_ = [("struct_size", c_size_t), ("rule", c_int32), ("state_bits", c_uint32),
+                ("step", c_uint64), ("lr", c_float), ("beta1", c_float), ("beta2", c_float),
+                ("eps", c_float), ("weight_decay", c_float), ("grad_scale", c_float)]
+
+
+class lq_params(Structure):
+    _fields_ = [("struct_size", c_size_t), ("n", c_uint64), ("values", POINTER(c_float)),
+                ("grads", POINTER(c_float)), ("m", c_void_p), ("v", c_void_p),
+                ("m_scales", c_void_p), ("v_scales", c_void_p)]
+
+
 class lq_file_opts(Structure):
     _fields_ = [("struct_size", c_size_t), ("strict", c_int32), ("map", c_int32),
                 ("max_header", c_uint64), ("max_tensors", c_uint64)]
@@ -272,6 +284,7 @@ FUNCTIONS = {
     "lq_ctx_prepare": (_status, [_ctx]),
     "lq_ctx_level": (_level, [_ctx]),
     "lq_ctx_threads": (c_uint32, [_ctx]),
+    "lq_parallel": (_status, [_ctx, c_size_t, TASK_FN, c_void_p]),
     # version.h
     "lq_version": (c_uint32, []),
     "lq_version_string": (_text, []),
@@ -432,6 +445,12 @@ FUNCTIONS = {
     "lq_imatrix_find": (_status, [_imatrix, _text, _P(_P(_float)), _P(_u64)]),
     "lq_verify": (_status, [_ctx, _text, _P(lq_file_opts), FOUND_FN, c_void_p, _P(_u64),
                             _err]),
+    # train.h
+    "lq_optimizer_init": (None, [_P(lq_optimizer)]),
+    "lq_params_init": (None, [_P(lq_params)]),
+    "lq_optimizer_bytes": (_status, [_P(lq_optimizer), _u64, _P(_u64)]),
+    "lq_optimizer_step": (_status, [_ctx, _P(lq_optimizer), _P(lq_params)]),
+    "lq_sum_squares": (_status, [_ctx, _P(_float), _u64, _P(c_double)]),
 }
 
 

@@ -289,6 +289,37 @@ class Products(unittest.TestCase):
         self.assertEqual(caught.exception.name, "LQ_ERR_OVERLAP")
 
 
+class Training(unittest.TestCase):
+    n = 600
+
+    def test_optimizers(self):
+        for rule in "adamw", "adam", "lion", "sgd":
+            for bits in 32, 8:
+                o = lq.Optimizer(self.n, rule, bits, weight_decay=0.01)
+                values, grads = array("f", [1.0] * self.n), array("f", [0.5] * self.n)
+                for _ in range(3):
+                    o.step(values, grads, lr=0.01, grad_scale=2.0)
+                self.assertTrue(all(v < 1 for v in values))
+                again = lq.Optimizer(self.n, rule, bits, weight_decay=0.01)
+                again.state, again.steps = [s and bytearray(s) for s in o.state], o.steps
+                copy = array("f", values)
+                o.step(values, grads, lr=0.01)
+                again.step(copy, grads, lr=0.01)
+                self.assertEqual(values, copy)
+        with self.assertRaises(lq.Error):
+            lq.Optimizer(self.n, state_bits=7)
+        with self.assertRaises(ValueError):
+            o.step(values[:5], grads, lr=0.01)
+
+    def test_sum_squares(self):
+        self.assertEqual(lq.sum_squares(array("f", [3, 4])), 25)
+
+    def test_parallel(self):
+        done = set()
+        lq.parallel(done.add, 10, lq.Context(threads=2))
+        self.assertEqual(done, set(range(10)))
+
+
 class Layout(unittest.TestCase):
     def test_gptq(self):
         rows, cols, spec = 32, 64, lq.Spec("int4:g32:zp:f16")

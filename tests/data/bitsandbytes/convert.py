@@ -20,12 +20,16 @@ WANTED = {
     'int8_rowwise': ('W_fp16', 'CB', 'SCB', 'W_dequant', 'A_fp16',
                      'out_f32_exact_const', 'out_mixed_f32_reference'),
     'map': ('code',),
+    'optim8': ('param0', 'grad1', 'grad2', 'grad3', 'param1', 'param3', 'state1_3', 'absmax1_3',
+               'state2_3', 'absmax2_3'),
 }
 SIZE = {'u8': 1, 'i8': 1, 'u16': 2, 'f32': 4, 'i32': 4}
 
 
 def wanted(case, kind, params, array, count):
     if 'informational' in case or array not in WANTED.get(kind, ()):
+        return False
+    if 'quantizer=cpu_lut' in params:          # another quantizer of states than ours
         return False
     if array == 'dequant' and count > 4099:    # large, and says nothing new
         return False
