@@ -2,7 +2,7 @@
 /*
  * examples/llama/llama.h - a Llama-architecture model on libquant's products
  *
- * The parts, bottom up: fail.c and json.c help, config.c learns the model's shape,
+ * The parts, bottom up: json.c helps, config.c learns the model's shape,
  * model.c its weights, forward.c computes, sample.c chooses, tokenizer.c translates,
  * eval.c and weights.c measure, main.c is the command line.
  *
@@ -12,21 +12,7 @@
 #ifndef EXAMPLE_LLAMA_H
 #define EXAMPLE_LLAMA_H
 
-#include <libquant/libquant.h>
-
-/* ----------------------------------------------------------------- fail.c */
-
-/* Print a message and exit with 1. */
-_Noreturn void fail(const char *text, ...) __attribute__((format(printf, 1, 2)));
-
-/* Exit with the library's message unless 'status' is LQ_OK. */
-void check(lq_status status, const lq_error *error, const char *what);
-
-/* malloc(count * size), zeroed; exits when it cannot. */
-void *allocate(size_t count, size_t size);
-
-/* A whole file, NUL appended; NULL if it cannot be read. */
-char *read_file(const char *path, size_t *bytes);
+#include "../common/common.h"
 
 /* ----------------------------------------------------------------- json.c */
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * examples/llama/fail.c - errors end the program; memory and whole files
+ * examples/common/fail.c - errors end the program; memory and whole files
  */
-#include "llama.h"
+#include "common.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@ void fail(const char *text, ...)
     va_list arguments;
 
     fflush(stdout);
-    fputs("llama: ", stderr);
+    fprintf(stderr, "%s: ", program_invocation_short_name);
     va_start(arguments, text);
     vfprintf(stderr, text, arguments);
     va_end(arguments);
