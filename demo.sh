@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: MIT
 #
 # demo.sh - the main job, from a fresh clone: install what is missing (Debian, Ubuntu),
-# build, quantize a model into every format, decode, verify, run it, print one table
+# build, quantize a model into every format, decode, verify, run it, print what it costs
 #
-#     ./demo.sh                     with a small generated model
+#     ./demo.sh                     with the model in models/kjv
 #     ./demo.sh MODEL TOKENS [N]    with a Llama checkpoint, a file of 16-bit token ids, and
-#                                   windows of N tokens
+#                                   windows of N tokens; the tokenizer is MODEL/tokenizer.bin
 #
-# Everything is written to build-demo/.  Takes one to three minutes on two cores.
+# Everything is written to build-demo/.  Takes three to five minutes on two cores.
 set -eu
 cd "$(dirname "$0")"
 build=build-demo
@@ -57,36 +57,38 @@ build() {
     step ninja -C $build
 }
 
-generate() {
-    model=$build/model tokens=$build/tokens.u16 window=256
-    say "a model: $model"
-    echo "The repository has no trained model yet, so the weights are RANDOM: drawn to look like"
-    echo "weights (heavy tails, channels of different size), but without any language.  Quality is"
-    echo "therefore the error of the weights and the divergence (KL) from the original model, on"
-    echo "tokens that the original drew itself.  NLL is not a measure of language here."
-    step $build/examples/llama/make_model $model 1
-    step $build/examples/llama/llama $model --write $tokens --sequences 12 -t 1 -T "$threads"
+# Fewer and fewer bits: 16, 8, 6, 4, 3, 2.
+tradeoff() {
+    say "fewer bits: size, quality, speed, and what the model says"
+    python3 examples/llama/tradeoff.py "$model" "$tokens" -w "$window" -T "$threads" \
+        --tokenizer "$model/tokenizer.bin" --lq $lq --llama $llama \
+        bf16 fp8_e4m3:ch int8:ch q6_k q4_k nf4:b64:dq q3_k int3:g32:zp q2_k ternary:ch
+}
+
+every_format() {
+    say "every format: quantize, verify, decode, compare, run"
+    python3 examples/llama/table.py "$model" "$tokens" -w "$window" -T "$threads" --all \
+        --lq $lq --llama $llama int4:g32:zp fp8_e4m3:128x128
 }
 
 mkdir -p $build
 : >$log
 install_missing
 build
-if [ $# -ge 2 ]; then
-    model=$1 tokens=$2 window=${3:-0}
-else
-    generate
-fi
+lq=$build/tools/lq/lq llama=$build/examples/llama/llama
+model=${1:-models/kjv} tokens=${2:-models/kjv/eval.u16} window=${3:-0}
 
-say "every format: quantize, verify, decode, compare, run"
-python3 examples/llama/table.py "$model" "$tokens" -w "$window" -T "$threads" --all \
-    --lq $build/tools/lq/lq --llama $build/examples/llama/llama \
-    int4:g32:zp fp8_e4m3:128x128
+say "the model: $model"
+[ $# -gt 0 ] || sed -n '3,5p' models/kjv/README.md
+[ ! -e "$model/tokenizer.bin" ] || tradeoff
+every_format
 cat <<END
 
 file bytes   of the checkpoint, embedding and output included (GGUF quantizes those, too)
 bits/weight  codes, scales, zero points of the layers' projections; rel. RMSE is theirs
+NLL          of the tokens, nats each
 KL           of the quantized model's predictions from the original's, nats per token
 flips        tokens whose most probable prediction changed
+tokens/s     one sequence, greedy, fast products
 checks       lq verify found no fault, and lq dequantize gave the same numbers
 END

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char help[] =
     "usage: llama MODEL [options]               generate\n"
@@ -22,6 +23,7 @@ static const char help[] =
     "  -t, --temperature X    0: the most probable token (0)\n"
     "      --top-p X          draw from the tokens that make up this share (1)\n"
     "  -s, --seed N           (1)\n"
+    "      --speed            print tokens per second to standard error\n"
     "      --tokenizer FILE   llama2.c tokenizer.bin; else the GGUF's own, else ids\n"
     "      --write FILE       no text: write sampled sequences of --window tokens as\n"
     "                         16-bit ids, to evaluate with; how many: --sequences N (16)\n"
@@ -39,12 +41,13 @@ typedef struct options {
     const char  *model, *config, *prompt, *ids, *tokenizer, *reference, *level, *write,
                 *mode;
     uint32_t     count, sequences, threads;
+    int          speed;
     sampler      s;
     eval_options eval;
 } options;
 
 enum { OPT_TOKENS = 256, OPT_TOP_P, OPT_TOKENIZER, OPT_WRITE, OPT_SEQUENCES,
-       OPT_JSON, OPT_CONFIG, OPT_LEVEL };
+       OPT_JSON, OPT_CONFIG, OPT_LEVEL, OPT_SPEED };
 
 static const struct option long_options[] = {
     { "prompt", 1, NULL, 'p' },         { "tokens", 1, NULL, OPT_TOKENS },
@@ -54,6 +57,7 @@ static const struct option long_options[] = {
     { "sequences", 1, NULL, OPT_SEQUENCES }, { "eval", 1, NULL, 'e' },
     { "window", 1, NULL, 'w' },         { "reference", 1, NULL, 'r' },
     { "json", 0, NULL, OPT_JSON },      { "config", 1, NULL, OPT_CONFIG },
+    { "speed", 0, NULL, OPT_SPEED },
     { "threads", 1, NULL, 'T' },        { "level", 1, NULL, OPT_LEVEL },
     { "mode", 1, NULL, 'm' },           { "help", 0, NULL, 'h' },
     { NULL, 0, NULL, 0 }
@@ -98,6 +102,7 @@ static void set_option(options *o, int option)
     case OPT_CONFIG: o->config = optarg; break;
     case 'T': o->threads = integer(optarg); break;
     case OPT_LEVEL: o->level = optarg; break;
+    case OPT_SPEED: o->speed = 1; break;
     case 'm': o->mode = optarg; break;
     case 'h': fputs(help, stdout); exit(0);
     default: fputs("llama: --help lists the options\n", stderr); exit(2);
@@ -166,6 +171,14 @@ static void print_token(const tokenizer *t, const config *c, uint32_t previous,
     fflush(stdout);
 }
 
+static double seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 static void generate(const options *o, const model *m, const tokenizer *t)
 {
     size_t room = strlen(o->prompt ? o->prompt : "") + strlen(o->ids ? o->ids : "") + 2;
@@ -174,6 +187,7 @@ static void generate(const options *o, const model *m, const tokenizer *t)
     float *logits = allocate(m->vocab, sizeof *logits);
     sampler s = o->s;
     session *run;
+    double start;
 
     if (n >= m->c.context)
         fail("the prompt fills the context of %u", m->c.context);
@@ -185,6 +199,7 @@ static void generate(const options *o, const model *m, const tokenizer *t)
     for (uint32_t i = 0; i < n; i++)
         print_token(t, &m->c, i ? tokens[i - 1] : UINT32_MAX, tokens[i]);
     last = tokens[n - 1];
+    start = seconds();
     for (uint32_t i = 0; i < count; i++) {
         uint32_t next = sample(&s, logits, m->vocab);
 
@@ -196,6 +211,8 @@ static void generate(const options *o, const model *m, const tokenizer *t)
         session_logits(run, 0, 1, logits);
     }
     putchar('\n');
+    if (o->speed)
+        fprintf(stderr, "%.0f tokens/s\n", (run->used - n) / (seconds() - start));
     session_destroy(run);
     free(logits);
     free(tokens);

@@ -14,6 +14,7 @@ bits/weight counts the planes of the layers' projection matrices, relative RMSE 
 sqrt(sum (w - r)^2 / sum r^2).  NLL and KL(MODEL || quantized) are nats per token.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import shutil
@@ -23,17 +24,21 @@ import sys
 import tempfile
 
 
-def arguments():
-    p = argparse.ArgumentParser(usage="table.py MODEL TOKENS [options] SPEC...",
-                                description="One model in many formats.")
+def parser(usage):
+    p = argparse.ArgumentParser(usage=usage, description="One model in many formats.")
     p.add_argument("model")
     p.add_argument("tokens")
     p.add_argument("spec", nargs="*")
-    p.add_argument("--all", action="store_true", help="every format of `lq formats`")
     p.add_argument("--lq", default="lq", help="the lq program")
     p.add_argument("--llama", default="llama", help="the llama example")
     p.add_argument("-w", "--window", type=int, default=0, help="inputs per window")
     p.add_argument("-T", "--threads", type=int, default=1)
+    return p
+
+
+def arguments():
+    p = parser("table.py MODEL TOKENS [options] SPEC...")
+    p.add_argument("--all", action="store_true", help="every format of `lq formats`")
     p.add_argument("--keep", metavar="FOLDER", help="leave the quantized models here")
     p.add_argument("--markdown", action="store_true", help="print a Markdown table")
     return p.parse_intermixed_args()
@@ -138,13 +143,25 @@ def number(x):
 
 
 def row(o, name, folder):
-    path = quantize(o, name, folder)
-    run(o.lq, "verify", path)
-    check_decoding(o, path)
-    found = evaluate(o, path, "--reference", o.model)
-    print_row(o, [name, f"{file_bytes(path):,}", f"{found['bits_per_weight']:.3f}",
-                  number(found["relative_rmse"]), f"{found['nll']:.4f}", number(found["kl"]),
-                  number(found["kl_p999"]), f"{100 * found['flips']:.2f}%", "ok"])
+    """Cells of a spec's row, or the Failure."""
+    try:
+        path = quantize(o, name, folder)
+        run(o.lq, "verify", path)
+        check_decoding(o, path)
+        found = evaluate(o, path, "--reference", o.model)
+    except Failure as e:
+        return e
+    return [name, f"{file_bytes(path):,}", f"{found['bits_per_weight']:.3f}",
+            number(found["relative_rmse"]), f"{found['nll']:.4f}", number(found["kl"]),
+            number(found["kl_p999"]), f"{100 * found['flips']:.2f}%", "ok"]
+
+
+def rows(o, names, folder):
+    """Rows in the order of names: as many at a time as there are threads, with one each."""
+    even_imatrix(o, folder)
+    with concurrent.futures.ThreadPoolExecutor(o.threads) as pool:
+        o.threads = 1
+        yield from zip(names, pool.map(lambda name: row(o, name, folder), names))
 
 
 def main():
@@ -160,13 +177,12 @@ def main():
         print_row(o, ["(original)", f"{file_bytes(o.model):,}",
                       f"{original['bits_per_weight']:.3f}", "-", f"{original['nll']:.4f}",
                       "-", "-", "-", "-"])
-        for name in (all_specs(o) if o.all else []) + o.spec:
-            try:
-                row(o, name, folder)
-            except Failure as e:
+        for name, cells in rows(o, (all_specs(o) if o.all else []) + o.spec, folder):
+            if isinstance(cells, Failure):
                 failed += 1
-                print_row(o, [name] + ["-"] * 7 + ["FAILED"])
-                print(f"table.py: {e}", file=sys.stderr)
+                print(f"table.py: {cells}", file=sys.stderr)
+                cells = [name] + ["-"] * 7 + ["FAILED"]
+            print_row(o, cells)
     finally:
         if not o.keep:
             shutil.rmtree(folder)
