@@ -93,6 +93,14 @@ static double nmse(const product *p)
 
 /* ------------------------------------------------------------------ measurement */
 
+/* Formats whose fast products are in f32 (matmul.h). */
+static int of_floats(lq_format format)
+{
+    return format == LQ_FORMAT_FP8_E4M3 || format == LQ_FORMAT_FP8_E5M2 ||
+           format == LQ_FORMAT_MXFP8_E4M3 || format == LQ_FORMAT_MXFP8_E5M2 ||
+           format == LQ_FORMAT_MXFP6_E3M2;
+}
+
 /* The peak of the arithmetic that is used. */
 static int peak_of(const product *p)
 {
@@ -100,7 +108,7 @@ static int peak_of(const product *p)
         return PEAK_F32;
     if (p->b->mode == LQ_MODE_BF16)
         return PEAK_BF16;
-    return p->weights.prepared_bytes ? PEAK_INT8 : PEAK_F32;
+    return p->weights.prepared_bytes && !of_floats(p->spec->format) ? PEAK_INT8 : PEAK_F32;
 }
 
 static lq_status measure(product *p, int op, lq_error *error)

@@ -11,7 +11,7 @@
 
 static const char *const op_name[OPS] = { "roof", "gemv", "gemm", "quantize", "dequantize" };
 
-const char *const bench_mode_name[] = { "fast", "fast", "bf16", "f32" };
+const char *const bench_mode_name[] = { "fast", "fast", "bf16", "f32", "w8a8" };
 
 /* ------------------------------------------------------------------------ output */
 

@@ -119,7 +119,7 @@ static const option_row bench_options[] = {
     { OPT_COLS, "cols", 0, "N", NULL, "columns of the weight (default: 4096)" },
     { OPT_N, "n", 'n', "N,...", NULL,
       "activation vectors of products (default: 1; gemm: 128)" },
-    { OPT_MODE, "mode", 0, "fast|bf16|f32", "fast|bf16|f32",
+    { OPT_MODE, "mode", 0, "fast|bf16|f32|w8a8", "fast|bf16|f32|w8a8",
       "arithmetic of products (default: fast)" },
     { OPT_TYPE, "type", 0, "f32|f16|bf16", "f32|f16|bf16",
       "numbers that dequantize makes (default: f32)" },
