@@ -190,9 +190,12 @@ struct lqi_encode_run {
  */
 typedef enum lqi_encoder {
     LQI_ENCODER_NONE,
-    LQI_ENCODER_F16,            /* plain numbers */
+    LQI_ENCODER_F32,            /* plain numbers */
+    LQI_ENCODER_F16,
     LQI_ENCODER_BF16,
     LQI_ENCODER_F16_I8X32,
+    LQI_ENCODER_F16X2_I8X32,
+    LQI_ENCODER_F32_I8X256,     /* lib/format/q8_k.c */
     LQI_ENCODER_F16_NIBBLES,
     LQI_ENCODER_F16_NIBBLES_BIT,
     LQI_ENCODER_F16X2_NIBBLES,
@@ -245,6 +248,7 @@ typedef void lqi_round_fn(const lqi_round_run *run);
 typedef enum lqi_rounder {
     LQI_ROUNDER_NONE,
     LQI_ROUNDER_INT2,           /* nearest x / scale, plus zero; a stream of bits */
+    LQI_ROUNDER_TERNARY,        /* the same, from -1 to 1 */
     LQI_ROUNDER_INT3,
     LQI_ROUNDER_INT4,
     LQI_ROUNDER_INT5,

@@ -106,30 +106,52 @@ typedef struct packing {
     unsigned bits, flip;
 } packing;
 
-/* Every second field of the word moves down by 'shift', next to the one before. */
-V_INLINE uint64_t close_gaps(uint64_t w, uint64_t first, unsigned shift)
+/* Words of eight codes in bytes, the first one lowest. */
+typedef uint64_t v_words __attribute__((vector_size(4 * V_LANES)));
+
+/* Every second field of each word moves down by 'shift', next to the one before. */
+V_INLINE v_words close_gaps(v_words w, uint64_t first, unsigned shift)
 {
     return (w & first) | (w & ~first) >> shift;
 }
 
-/* Codes in bytes of one word to 'bits' bytes: pairs, fours and eights grow together. */
-V_INLINE uint64_t squeeze(uint64_t w, unsigned bits)
+/* Codes in bytes of each word to 'bits' bytes: pairs, fours and eights grow together. */
+V_INLINE v_words squeeze(v_words w, unsigned bits)
 {
     w = close_gaps(w, 0x00ff00ff00ff00ff, 8 - bits);
     w = close_gaps(w, 0x0000ffff0000ffff, 16 - 2 * bits);
     return close_gaps(w, 0x00000000ffffffff, 32 - 4 * bits);
 }
 
+/* n words of eight codes in bytes, to 'bits' bytes each; what is written beyond these the next
+ * words overwrite. */
+V_INLINE void store_words(uint8_t *out, const uint8_t bytes[4 * V_LANES], unsigned n,
+                          unsigned bits)
+{
+    uint8_t packed[4 * V_LANES];
+    v_words w;
+
+    memcpy(&w, bytes, sizeof w);
+    w = squeeze(w, bits);
+    memcpy(packed, &w, sizeof w);
+    for (unsigned i = 0; i < n; i++)
+        memcpy(out + i * bits, packed + 8 * i, i * bits + 8 <= n * bits ? 8 : bits);
+}
+
 V_INLINE void store_bits(uint8_t *out, v_u32 codes, unsigned bits)
 {
-    uint8_t bytes[V_LANES];
+    uint8_t bytes[4 * V_LANES] = { 0 };
 
     v_store_bytes(bytes, v_as_f32(codes));
-    for (int i = 0; i < V_LANES; i += 8, out += bits) {
-        uint64_t w = squeeze(lqi_load64(bytes + i), bits);
-        for (unsigned k = 0; k < bits; k++)
-            out[k] = (uint8_t)(w >> 8 * k);
-    }
+    store_words(out, bytes, V_LANES / 8, bits);
+}
+
+V_INLINE void store_bits4(uint8_t *out, const v_u32 codes[4], unsigned bits)
+{
+    uint8_t bytes[4 * V_LANES];
+
+    v_store_bytes4(bytes, codes);
+    store_words(out, bytes, V_LANES / 2, bits);
 }
 
 /* One vector of codes, to V_LANES * bits / 8 bytes. */
@@ -153,8 +175,7 @@ V_INLINE void store_codes4(uint8_t *out, const v_u32 codes[4], packing p)
     else if (p.bits == 4)
         v_store_nibbles4(out, codes, p.flip);
     else
-        for (unsigned i = 0; i < 4; i++)
-            store_bits(out + i * V_LANES * p.bits / 8, codes[i], p.bits);
+        store_bits4(out, codes, p.bits);
 }
 
 /* n codes from element e of a row on; other bits of shared bytes stay. */

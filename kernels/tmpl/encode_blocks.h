@@ -17,7 +17,7 @@
 
 #define BLOCK 32
 #define BLOCK_VECTORS (BLOCK / V_LANES)
-#define BLOCK_BYTES_MAX 34
+#define BLOCK_BYTES_MAX 36
 
 /* V_LANES blocks; 0, and nothing promised about the bytes, if they are odd. */
 typedef int batch_encoder(const float *x, uint8_t *b);
@@ -320,6 +320,11 @@ V_INLINE int f16_i8_batch(const float *x, uint8_t *b)
 static void encode_f16_i8(const lqi_encode_run *run)
 {
     encode_batches(run, 34, f16_i8_batch);
+}
+
+static void encode_f32(const lqi_encode_run *run)
+{
+    memcpy(run->codes, run->x, run->n * sizeof *run->x);
 }
 
 static void encode_f16(const lqi_encode_run *run)

@@ -176,6 +176,14 @@ static void round_int8_absmax(const lqi_round_run *r)
     round_group(&int8_absmax_rules, r, 127 / r->scale);
 }
 
+static const planar ternary_rules = { .round = integer_of, .divide = 1, .pack = { 2, 0 },
+                                      .lo = -1, .hi = 1, .zero = 1 };
+
+static void round_ternary(const lqi_round_run *r)
+{
+    round_group(&ternary_rules, r, r->scale);
+}
+
 /* ------------------------------------------------------------- small floats */
 
 #define FLOAT8(name, largest) \

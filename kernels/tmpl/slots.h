@@ -56,9 +56,12 @@ static void fill_decoders(lqi_kernels *k)
 
 static void fill_encoders(lqi_kernels *k)
 {
+    k->encode[LQI_ENCODER_F32] = encode_f32;
     k->encode[LQI_ENCODER_F16] = encode_f16;
     k->encode[LQI_ENCODER_BF16] = encode_bf16;
     k->encode[LQI_ENCODER_F16_I8X32] = encode_f16_i8;
+    k->encode[LQI_ENCODER_F16X2_I8X32] = encode_f16x2_i8;
+    k->encode[LQI_ENCODER_F32_I8X256] = encode_f32_i8;
     k->encode[LQI_ENCODER_F16_NIBBLES] = encode_f16_nibbles;
     k->encode[LQI_ENCODER_F16_NIBBLES_BIT] = encode_f16_nibbles_bit;
     k->encode[LQI_ENCODER_F16X2_NIBBLES] = encode_f16x2_nibbles;
@@ -90,6 +93,7 @@ static void fill_encoders(lqi_kernels *k)
 static void fill_rounders(lqi_kernels *k)
 {
     k->round[LQI_ROUNDER_INT2] = round_int2;
+    k->round[LQI_ROUNDER_TERNARY] = round_ternary;
     k->round[LQI_ROUNDER_INT3] = round_int3;
     k->round[LQI_ROUNDER_INT4] = round_int4;
     k->round[LQI_ROUNDER_INT5] = round_int5;

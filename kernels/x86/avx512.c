@@ -19,6 +19,7 @@
 #include "kernels/tmpl/encode_blocks.h"
 #include "kernels/tmpl/bins.h"
 #include "kernels/tmpl/codes.h"
+#include "kernels/tmpl/encode_acts.h"
 #include "kernels/tmpl/encode_planar.h"
 #include "kernels/tmpl/gemm_tile.h"
 #include "kernels/tmpl/planar_formats.h"

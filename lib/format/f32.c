@@ -67,6 +67,7 @@ const lqi_format lqi_format_f32 = {
     .bits        = 32,
     .unit        = 1,
     .strip_rows  = 1,
+    .encoder     = LQI_ENCODER_F32,
     .gguf        = 0,
     .dtype       = LQ_F32,
     .check = check, .fit = fit, .round = round_codes, .value = value,

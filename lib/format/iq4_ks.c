@@ -30,6 +30,8 @@
 #define SUBS  8
 #define SUB   32
 
+#define TRIALS 16   /* 15 and one for the width of vectors */
+
 static const int8_t tables[2][16] = {
     { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 },
     { -123, -100, -79, -61, -45, -31, -18, -6, 5, 17, 29, 42, 57, 73, 93, 117 },
@@ -51,15 +53,16 @@ static float sub_scale(float d, uint8_t s)
     return d * (float)((s & 254) - 127);
 }
 
-/* Number of midpoints at or below v. */
-static uint8_t nearest(const int8_t *table, float v)
+/* Codes of n numbers side by side, n a constant: how many midpoints are at or below each. */
+static inline void nearest(const int8_t *table, const float *v, size_t n, int32_t *codes)
 {
-    uint8_t q = 0;
-
-    for (int step = 8; step > 0; step /= 2)
-        if (v >= 0.5f * (float)(table[q + step - 1] + table[q + step]))
-            q = (uint8_t)(q + step);
-    return q;
+    for (size_t i = 0; i < n; i++)
+        codes[i] = 0;
+    for (int k = 0; k < 15; k++) {
+        float middle = 0.5f * (float)(table[k] + table[k + 1]);
+        for (size_t i = 0; i < n; i++)
+            codes[i] += v[i] >= middle;
+    }
 }
 
 /* ------------------------------------------------------------------ layout */
@@ -106,23 +109,38 @@ static float prepare(const lqi_fit *in, int j, float *v, float *w)
     return most;
 }
 
+/* Sums of all roundings of one number: products with v and with the level. */
+static void add_roundings(const int8_t *table, const float inverse[TRIALS], float v, float w,
+                          float a[TRIALS], float b[TRIALS])
+{
+    float scaled[TRIALS];
+    int32_t codes[TRIALS];
+
+    for (int t = 0; t < TRIALS; t++)
+        scaled[t] = inverse[t] * v;
+    nearest(table, scaled, TRIALS, codes);
+    for (int t = 0; t < TRIALS; t++) {
+        float q = (float)table[codes[t]], wq = w * q;
+        a[t] += wq * v;
+        b[t] += wq * q;
+    }
+}
+
 /* Best scale of v, of either sign, for one table; *score grows with what it explains. */
 static float search_table(const int8_t *table, const float *v, const float *w, float *score)
 {
     float extreme = lqi_extreme(v, SUB), scale = 0;
+    float inverse[TRIALS], a[TRIALS] = { 0 }, b[TRIALS] = { 0 };
 
-    for (int t = -7; t <= 7; t++) {
-        float inverse = (float)(t + table[0]) / extreme, a = 0, b = 0;
-        for (int i = 0; i < SUB; i++) {
-            float q = table[nearest(table, inverse * v[i])], wq = w[i] * q;
-            a += wq * v[i];
-            b += wq * q;
+    for (int t = 0; t < TRIALS; t++)
+        inverse[t] = (float)(t - 7 + table[0]) / extreme;
+    for (int i = 0; i < SUB; i++)
+        add_roundings(table, inverse, v[i], w[i], a, b);
+    for (int t = 0; t < 15; t++)
+        if (b[t] > 0 && a[t] / b[t] * a[t] > *score) {
+            scale = a[t] / b[t];
+            *score = scale * a[t];
         }
-        if (b > 0 && a / b * a > *score) {
-            scale = a / b;
-            *score = scale * a;
-        }
-    }
     return scale;
 }
 
@@ -155,10 +173,14 @@ static float fit_row(const lqi_fit *in)
 /* Weighted squared error with one table at a stored scale, of values relative to 'most'. */
 static float table_error(const int8_t *table, const float *v, const float *w, float scale)
 {
-    float sum = 0;
+    float scaled[SUB], sum = 0;
+    int32_t codes[SUB];
 
+    for (int i = 0; i < SUB; i++)
+        scaled[i] = v[i] / scale;
+    nearest(table, scaled, SUB, codes);
     for (int i = 0; i < SUB; i++) {
-        float e = scale * (float)table[nearest(table, v[i] / scale)] - v[i];
+        float e = scale * (float)table[codes[i]] - v[i];
         sum += w[i] * e * e;
     }
     return sum;
@@ -190,10 +212,15 @@ static void round_codes(const lqi_fit *in, const void *param, uint32_t *codes)
 {
     const iq4_ks_param *p = param;
 
-    for (int i = 0; i < LEN; i++) {
-        uint8_t s = p->scale[i / SUB];
-        float scale = sub_scale(p->d, s);
-        codes[i] = scale == 0 ? 0 : nearest(tables[s & 1], in->x[i] / scale);
+    for (int j = 0; j < SUBS; j++, codes += SUB) {
+        float scale = sub_scale(p->d, p->scale[j]), scaled[SUB];
+        int32_t l[SUB] = { 0 };
+        for (int i = 0; i < SUB && scale != 0; i++)
+            scaled[i] = in->x[SUB * j + i] / scale;
+        if (scale != 0)
+            nearest(tables[p->scale[j] & 1], scaled, SUB, l);
+        for (int i = 0; i < SUB; i++)
+            codes[i] = (uint32_t)l[i];
     }
 }
 

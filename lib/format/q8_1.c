@@ -115,6 +115,7 @@ const lqi_format lqi_format_q8_1 = {
     .unit        = 1,
     .strip_rows  = 1,
     .decoder     = LQI_DECODER_F16X2_I8X32,
+    .encoder     = LQI_ENCODER_F16X2_I8X32,
     .gguf        = 9,
     .param_bytes = sizeof(q8_1_param),
     .check = check, .fit = fit, .round = round_codes, .value = value,

@@ -129,6 +129,7 @@ const lqi_format lqi_format_q8_k = {
     .unit        = 1,
     .strip_rows  = 1,
     .decoder     = LQI_DECODER_F32_I8X256,
+    .encoder     = LQI_ENCODER_F32_I8X256,
     .gguf        = 15,
     .param_bytes = sizeof(q8_k_param),
     .check = check, .fit = fit, .round = round_codes, .value = value,

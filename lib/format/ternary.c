@@ -67,6 +67,7 @@ const lqi_format lqi_format_ternary = {
     .unit         = 1,
     .strip_rows   = 1,
     .decoder      = LQI_DECODER_TABLE2,
+    .rounder      = LQI_ROUNDER_TERNARY,
     .gguf         = -1,
     .can          = LQI_CAN_MULTIROW,
     .scale_types  = 1u << LQ_F32 | 1u << LQ_F16 | 1u << LQ_BF16,
