@@ -29,7 +29,7 @@ Dialects are those of other programs that can hold the format; libquant's own, `
 """
 
 SPEED = """Speeds are 10^9 weights per second of the default spec, from and to f32, {rows} x {cols}, {threads} thread{s}, level {level}
-(`lq bench`, docs/speed.json; medians of three runs, which differ by up to a third).
+(`lq bench`, docs/speed.json; medians of five runs, which differ by up to a third).
 """
 
 
