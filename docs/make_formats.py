@@ -6,7 +6,7 @@
 
 The table comes from `lq formats --json`; the bit layouts, rules and sources are the
 comments at the heads of lib/format/<name>.c, so they cannot drift from the code.  Speeds
-are those of docs/speed.json: of three runs of `lq bench quantize --json` and `lq bench
+are those of docs/speed.json: of eight runs of `lq bench quantize --json` and `lq bench
 dequantize --json` (--rows 16 --cols 4096 -T 1 --rotate 0 --repeat 5, default specs), for each
 spec the line with the middle time.
 """
@@ -29,7 +29,7 @@ Dialects are those of other programs that can hold the format; libquant's own, `
 """
 
 SPEED = """Speeds are 10^9 weights per second of the default spec, from and to f32, {rows} x {cols}, {threads} thread{s}, level {level}
-(`lq bench`, docs/speed.json; medians of five runs, which differ by up to a third).
+(`lq bench`, docs/speed.json; medians of eight runs; single ones differ by up to a factor of two and more).
 """
 
 
