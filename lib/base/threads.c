@@ -14,6 +14,10 @@
  * milliseconds.  A worker that finds itself beside its caller therefore stays away from that
  * processor from then on, until they meet again.
  */
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE 1   /* processors of a thread */
+#endif
+
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>

@@ -3,8 +3,9 @@
  * lib/core/matmul_panels.c - products of panels with activations in integers
  *
  * Few vectors: each panel meets all of them through the fused kernels, read once from
- * memory.  So do floats with any number, some panels at a time.  Many: strips of two panels by two chunks are decoded to bytes once, and tiles of
- * a few vectors pass over them:
+ * memory.  So do floats with any number, some panels at a time.  Many vectors of integers:
+ * strips of two panels by two chunks are decoded to bytes once, and tiles of a few vectors
+ * pass over them:
  *
  *     for each strip:
  *         sums[n][32] = 0

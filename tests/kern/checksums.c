@@ -31,9 +31,10 @@ static int32_t plain(int t, unsigned row, int32_t start)
 {
     uint32_t sum = (uint32_t)start;
 
-    for (size_t c = 0; c < CHUNKS * 256; c++)
-        sum += (uint32_t)(panel[c / 256 * LQI_SUMS_CHUNK + 64 + c % 256 / 4 * 64 + 4 * row + c % 4] *
-                          x[t][c]);
+    for (size_t c = 0; c < CHUNKS * 256; c++) {
+        size_t line = c / 256 * LQI_SUMS_CHUNK + 64 + c % 256 / 4 * 64;
+        sum += (uint32_t)(panel[line + 4 * row + c % 4] * x[t][c]);
+    }
     return (int32_t)sum;
 }
 

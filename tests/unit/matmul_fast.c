@@ -132,7 +132,8 @@ static void more_specs(void **state)
         "int4:g128:gidx", "int4:g64:fz", "int4:g32:zp:f32", "int5:g32", "int6:g32:zp",
         "int8:g128:zp", "int8:g64", "int8:g32", "nf4:g32", "nf4:g64:f16", "fp4:g128",
         "mxint8", "mxfp6_e2m3", "mxfp6_e3m2", "mxfp8_e4m3", "mxfp8_e5m2",
-        "fp8_e4m3:t", "fp8_e5m2:g128", "fp8_e4m3:128x128", "fp8_e5m2:ch", "nvfp4:gd", "ternary", "int4:ch:zp", "int4:g256",
+        "fp8_e4m3:t", "fp8_e5m2:g128", "fp8_e4m3:128x128", "fp8_e5m2:ch", "nvfp4:gd",
+        "ternary", "int4:ch:zp", "int4:g256",
     };
     uint32_t sums[COUNT(specs)];
 
@@ -287,7 +288,8 @@ static void odd_weights(void **state)
 /* Zero points far above the codes: the same product for one vector and for many. */
 static void odd_zeros(void **state)
 {
-    static const char *const specs[] = { "int4:g32:zp", "int4:g128:zp", "int3:g32:zp", "int6:g128:zp" };
+    static const char *const specs[] = { "int4:g32:zp", "int4:g128:zp", "int3:g32:zp",
+                                         "int6:g128:zp" };
     static const uint8_t zeros[] = { 15, 16, 17, 64, 65, 128, 200, 255 };
 
     (void)state;
