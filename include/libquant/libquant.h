@@ -23,6 +23,7 @@
 #include "libquant/matmul.h"    /* products */
 #include "libquant/gemm.h"      /* products of plain matrices */
 #include "libquant/file.h"      /* checkpoints */
+#include "libquant/calibrate.h" /* statistics of activations */
 #include "libquant/train.h"     /* optimizers */
 
 #endif

@@ -64,8 +64,12 @@ class lq_imatrix(Structure):
     pass
 
 
+class lq_stats(Structure):
+    pass
+
+
 HANDLES = (lq_ctx, lq_codebook, lq_scales, lq_encoder, lq_tensor, lq_prepared, lq_acts, lq_file,
-           lq_writer, lq_checkpoint, lq_imatrix)
+           lq_writer, lq_checkpoint, lq_imatrix, lq_stats)
 
 # ------------------------------------------------------------------------ callbacks
 
@@ -179,6 +183,17 @@ class lq_gemm_args(Structure):
                 ("alpha", c_float)]
 
 
+class lq_stats_opts(Structure):
+    _fields_ = [("struct_size", c_size_t), ("gram", c_int32), ("reserved", c_int32),
+                ("gram_row0", c_uint64), ("gram_row1", c_uint64)]
+
+
+class lq_stat(Structure):
+    _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("cols", c_uint64),
+                ("count", c_uint64), ("sum_sq", POINTER(c_double)),
+                ("sum_abs", POINTER(c_double)), ("gram", c_int32), ("reserved", c_int32)]
+
+
 class lq_optimizer(Structure):
     _fields_ = [("struct_size", c_size_t), ("rule", c_int32), ("state_bits", c_uint32),
                 ("step", c_uint64), ("lr", c_float), ("beta1", c_float), ("beta2", c_float),
@@ -264,8 +279,9 @@ _err, _ctx, _spec, _shape, _rows = (_P(lq_error), _P(lq_ctx), _P(lq_spec), _P(lq
                                     _P(lq_rows))
 _codebook, _scales, _encoder, _tensor = (_P(lq_codebook), _P(lq_scales), _P(lq_encoder),
                                          _P(lq_tensor))
-_prepared, _acts, _file, _writer, _checkpoint, _imatrix = (
-    _P(lq_prepared), _P(lq_acts), _P(lq_file), _P(lq_writer), _P(lq_checkpoint), _P(lq_imatrix))
+_prepared, _acts, _file, _writer, _checkpoint, _imatrix, _stats = (
+    _P(lq_prepared), _P(lq_acts), _P(lq_file), _P(lq_writer), _P(lq_checkpoint), _P(lq_imatrix),
+    _P(lq_stats))
 
 # name: (result, argument types)
 FUNCTIONS = {
@@ -445,6 +461,21 @@ FUNCTIONS = {
     "lq_imatrix_find": (_status, [_imatrix, _text, _P(_P(_float)), _P(_u64)]),
     "lq_verify": (_status, [_ctx, _text, _P(lq_file_opts), FOUND_FN, c_void_p, _P(_u64),
                             _err]),
+    # calibrate.h
+    "lq_stats_opts_init": (None, [_P(lq_stats_opts)]),
+    "lq_stats_create": (_status, [_ctx, _P(lq_stats_opts), _P(_stats), _err]),
+    "lq_stats_destroy": (None, [_stats]),
+    "lq_stats_add": (_status, [_stats, _text, _u64, _u64, _dtype, c_void_p, _u64, _err]),
+    "lq_stats_same": (_status, [_stats, _text, _text, _err]),
+    "lq_stats_merge": (_status, [_stats, _stats, _err]),
+    "lq_stats_join": (_status, [_stats, _stats, _err]),
+    "lq_stat_init": (None, [_P(lq_stat)]),
+    "lq_stats_count": (_u64, [_stats]),
+    "lq_stats_at": (_status, [_stats, _u64, _P(lq_stat)]),
+    "lq_stats_find": (_status, [_stats, _text, _P(lq_stat)]),
+    "lq_stats_gram_row": (_status, [_stats, _text, _u64, _P(_float)]),
+    "lq_stats_save": (_status, [_stats, _text, c_int32, _err]),
+    "lq_stats_load": (_status, [_ctx, _file, _text, _P(_stats), _err]),
     # train.h
     "lq_optimizer_init": (None, [_P(lq_optimizer)]),
     "lq_params_init": (None, [_P(lq_params)]),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Includes go one way: include <- base <- kernels <- format <- layout <- core <- train, file.
+# Includes go one way: include <- base <- kernels <- format <- layout <- core <- calib, train <- file.
 # Tools and examples see the public headers only; nobody but kernels/x86 and kernels/arm
 # sees intrinsics; formats are named in lib/format only.
 # usage: layers.sh SOURCE_ROOT
@@ -23,6 +23,7 @@ check kernels libquant lib/base kernels
 check lib/format libquant lib/base kernels lib/format
 check lib/layout libquant lib/base kernels lib/format lib/layout lib/core
 check lib/core libquant lib/base kernels lib/format lib/core
+check lib/calib libquant lib/base kernels lib/format lib/core lib/calib
 check lib/train libquant lib/base kernels lib/format lib/core lib/train
 check lib/file libquant lib
 

@@ -289,6 +289,34 @@ class Products(unittest.TestCase):
         self.assertEqual(caught.exception.name, "LQ_ERR_OVERLAP")
 
 
+class Calibration(unittest.TestCase):
+    def test_stats(self):
+        x = array("f", [1, 2, 3, 4, -5, 6])
+        a, b = lq.Stats(gram=True), lq.Stats(gram=True)
+        a.add("w", x, 3)
+        b.add("w", x[:3], 3)
+        b.merge(lq.Stats())
+        other = lq.Stats(gram=True)
+        other.add("w", x[3:], 3)
+        b.merge(other)
+        b.same("v", "w")
+        self.assertEqual(b.names(), ["w", "v"])
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "stats.safetensors")
+            b.save(path)
+            for read in b, lq.Stats.load(path), lq.Stats.load(path, "v"):
+                stat = read["v"]
+                self.assertEqual((stat.count, stat.cols, stat.gram), (2, 3, 1))
+                self.assertEqual(stat.sum_sq, [17, 29, 45])
+                self.assertEqual(stat.sum_abs, a["w"].sum_abs)
+                self.assertEqual(read.gram_row("v", 1), [-18, 29])
+        with self.assertRaises(lq.Error) as caught:
+            a.join(other)
+        self.assertEqual(caught.exception.name, "LQ_ERR_MISMATCH")
+        with self.assertRaises(ValueError):
+            a.add("w", x[:4], 3)
+
+
 class Training(unittest.TestCase):
     n = 600
 
