@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libquant/train.h - training: optimizers
+ * libquant/train.h - training: optimizers, LoRA
  *
  * Nothing here owns memory: parameters, gradients and the optimizer's state are the
  * caller's arrays, so they can lie in files, in mapped memory or in a framework's tensors,
@@ -9,7 +9,7 @@
 #ifndef LIBQUANT_TRAIN_H
 #define LIBQUANT_TRAIN_H
 
-#include "libquant/base.h"
+#include "libquant/matmul.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -102,6 +102,131 @@ LQ_API lq_status lq_optimizer_step(const lq_ctx *ctx, const lq_optimizer *optimi
  * is as it was.
  */
 LQ_API lq_status lq_sum_squares(const lq_ctx *ctx, const float *x, uint64_t n, double *sum);
+
+/* -------------------------------------------------------------------- LoRA */
+
+/*
+ * A frozen weight W of rows x cols, in any spec, and two thin matrices beside it that learn:
+ *
+ *     y = x W^T (+ bias) + s (x' A^T) B^T
+ *
+ * for A of rank x cols and B of rows x rank; x' is x, or what dropout leaves of it.  With g
+ * the gradient of y:
+ *
+ *     dx = g W + s (g B) A, the second behind the same dropout
+ *     dA = s (g B)^T x'
+ *     dB = s g^T (x' A^T)
+ *
+ * W gets no gradient.  Only its stored bytes are needed: products decode it piece by piece.
+ *
+ * Numerics: numbers are widened to f32, s (x' A^T) and s (g B) are rounded to f32 in between.
+ * x W^T is the product of lq_matmul() in 'mode', or of lq_matmul_rows() in F32, g W that of
+ * lq_matmul_transposed(), everything else lq_gemm()'s.  Sums over vectors are added in blocks
+ * of LQ_GEMM_BLOCK, each to what is there.  y and dx of 16 bits are rounded twice: the branch
+ * is added to the product.  The same bytes for any number of threads; dx, dA and dB, given the
+ * same x' A^T, also at every CPU level, and y where the mode's product is.
+ *
+ * Work memory from the context's allocator during a call: that of the product with W (of
+ * lq_matmul_rows() 64 bytes per vector and 128 KiB, for each thread); after it, for the branch,
+ * that of lq_gemm() and min(n, 256) x 2 rank floats, with dropout min(n, 256) x cols more.
+ */
+typedef struct lq_lora {
+    size_t             struct_size;
+    const lq_rows     *base;      /* W; NULL with 'prepared' */
+    const lq_prepared *prepared;  /* W prepared for forward products; its rows are read, too */
+    int32_t            mode;      /* LQ_MODE_...; F32 without 'prepared', whatever it says */
+    lq_dtype           type;      /* of A and B: F32 (0), F16, BF16 */
+    uint32_t           rank;      /* at least 1 */
+    float              scale;     /* s; 0: 1 */
+    const void        *a, *b;     /* [rank][cols], [rows][rank] */
+    const float       *bias;      /* one per row, or NULL */
+} lq_lora;
+
+#define LQ_LORA_INIT { sizeof(lq_lora), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+LQ_API void lq_lora_init(lq_lora *lora);
+
+/* s as PEFT has it: alpha / rank, or rank-stabilised alpha / sqrt(rank).  0 for rank 0. */
+LQ_API float lq_lora_scale(float alpha, uint32_t rank, int32_t rank_stabilised);
+
+/*
+ * What a pass reads and the forward pass writes.  A zeroed struct with struct_size, n, x and y
+ * set is valid: dense f32, no dropout.
+ *
+ * Dropout is the caller's: 'keep' has a bit for each number of x, of vector i and column c the
+ * bit c % 8 of byte i * ((cols + 7) / 8) + c / 8, and x' = keep ? x keep_scale : 0.  The
+ * backward pass needs the same bits.
+ */
+typedef struct lq_lora_args {
+    size_t         struct_size;
+    uint64_t       n;             /* vectors; 0: nothing is multiplied */
+    const void    *x;             /* n vectors of cols numbers */
+    void          *y;             /* n vectors of rows numbers; the forward pass only */
+    const uint8_t *keep;          /* or NULL */
+    float         *xa;            /* s x' A^T, n x rank: written by the forward pass and read by
+                                     the backward pass; NULL: not kept, computed again */
+    uint64_t       ldx, ldy;      /* numbers from vector to vector; 0: dense */
+    lq_dtype       x_type, y_type;   /* F32 (0), F16, BF16 */
+    float          keep_scale;    /* 1 / (1 - p); 0: 1 */
+} lq_lora_args;
+
+#define LQ_LORA_ARGS_INIT { sizeof(lq_lora_args), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+LQ_API void lq_lora_args_init(lq_lora_args *args);
+
+/* What the backward pass reads besides, and writes.  Results that are NULL are left out. */
+typedef struct lq_lora_grads {
+    size_t      struct_size;
+    const void *dy;               /* n vectors of rows numbers */
+    void       *dx;               /* n vectors of cols numbers */
+    float      *da, *db;          /* [rank][cols], [rows][rank] */
+    uint64_t    lddy, lddx;       /* 0: dense */
+    lq_dtype    dy_type, dx_type; /* F32 (0), F16, BF16 */
+    int32_t     add_dx, add_da, add_db;   /* 1: added to what is there */
+} lq_lora_grads;
+
+#define LQ_LORA_GRADS_INIT { sizeof(lq_lora_grads), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+LQ_API void lq_lora_grads_init(lq_lora_grads *grads);
+
+/*
+ * The passes, on the context's threads.  Forward: y and args->xa.  Backward: from args' n, x,
+ * keep and xa (x is not needed for dx alone, nor for dB with xa).
+ *
+ * LQ_ERR_ARG (NULL, both or neither of base and prepared, rank 0, a flag that is neither 0
+ * nor 1, a scale that is not finite), LQ_ERR_SHAPE (an ld below the vector), LQ_ERR_ALIGN,
+ * LQ_ERR_OVERLAP (what is written with anything else), LQ_ERR_OVERFLOW, LQ_ERR_UNSUPPORTED
+ * (type; mode and spec); then nothing was written.  LQ_ERR_NOMEM: results may be written in
+ * part.
+ */
+LQ_API lq_status lq_lora_forward(const lq_ctx *ctx, const lq_lora *lora,
+                                 const lq_lora_args *args);
+LQ_API lq_status lq_lora_backward(const lq_ctx *ctx, const lq_lora *lora,
+                                  const lq_lora_args *args, const lq_lora_grads *grads);
+
+/*
+ * What merging did, sums over all numbers, weighted with the importance of their column: how
+ * much of the change survives the rounding to the spec is 'error' against 'change'.
+ */
+typedef struct lq_merge_report {
+    size_t struct_size;
+    double squares;   /* of W + s B A */
+    double change;    /* squares of s B A */
+    double error;     /* squares of what was stored minus W + s B A */
+} lq_merge_report;
+
+#define LQ_MERGE_REPORT_INIT { sizeof(lq_merge_report), 0, 0, 0 }
+LQ_API void lq_merge_report_init(lq_merge_report *report);
+
+/*
+ * Encode W + s B A in 'spec' (NULL: that of W) to a new tensor of shape 1 x rows x cols.  The
+ * sum is f32: W decoded, plus s (B A) in the order of lq_gemm().  Strips of some 1 MiB of W
+ * are decoded at a time; besides two of them and the tensor, memory is lq_gemm()'s and the
+ * encoder's.  'opts' and 'report' may be NULL; rounding, and so LQ_ERR_NONFINITE, is
+ * lq_encoder's.  The same bytes at every level, for any threads.
+ *
+ * Statuses of the passes, lq_encoder_begin() and lq_encoder_finish(); then there is no tensor.
+ */
+LQ_API lq_status lq_lora_merge(const lq_ctx *ctx, const lq_lora *lora, const lq_spec *spec,
+                               const lq_encode_opts *opts, lq_tensor **merged,
+                               lq_merge_report *report, lq_error *error);
 
 #ifdef __cplusplus
 }

@@ -224,4 +224,8 @@ struct lq_tensor {
     void         *owned[LQ_PLANES];       /* to free, or NULL */
 };
 
+/* A sink of encoders: to the planes of the lq_tensor that is 'user'. */
+lq_status lqi_tensor_sink(void *user, int plane, uint64_t offset, const void *data,
+                          size_t bytes);
+
 #endif

@@ -137,6 +137,11 @@ void lq_prepared_destroy(lq_prepared *prepared)
     lqi_free(&prepared->ctx->allocator, prepared);
 }
 
+const lq_rows *lqi_prepared_rows(const lq_prepared *w)
+{
+    return &w->rows;
+}
+
 /* ------------------------------------------------------------- activations */
 
 struct lq_acts {

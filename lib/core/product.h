@@ -37,6 +37,9 @@ typedef struct lqi_product {
 void lqi_product_store(const lqi_product *p, uint64_t row, uint64_t rows, uint64_t first,
                        uint64_t n, const float *sums, uint64_t ld);
 
+/* What was prepared; belongs to 'w'. */
+const lq_rows *lqi_prepared_rows(const lq_prepared *w);
+
 /* Decoded strips: work memory of a task (0: does not fit), strips, the task. */
 uint64_t lqi_strips_work(uint64_t n);
 uint64_t lqi_strips_count(uint64_t row0, uint64_t row1);

@@ -150,8 +150,7 @@ lq_status lq_tensor_rows(const lq_tensor *tensor, uint64_t outer, lq_rows *rows)
 
 /* ------------------------------------------------------- encode and decode */
 
-static lq_status to_plane(void *user, int plane, uint64_t offset, const void *data,
-                          size_t bytes)
+lq_status lqi_tensor_sink(void *user, int plane, uint64_t offset, const void *data, size_t bytes)
 {
     const lq_tensor *t = user;
 
@@ -194,7 +193,7 @@ lq_status lq_tensor_encode(const lq_ctx *ctx, const lq_spec *spec, const lq_shap
         lqi_fail(error, status, NULL, "the source array: %s", lq_status_text(status));
         goto done;
     }
-    status = lq_encoder_begin(ctx, &t->spec, shape, opts, to_plane, t, &e, error);
+    status = lq_encoder_begin(ctx, &t->spec, shape, opts, lqi_tensor_sink, t, &e, error);
     if (status)
         goto done;
     run_encoder(e, shape, x_type, x);

@@ -22,6 +22,7 @@ from .errors import STATUS, Cancelled, Error
 from .file import DIRECTORY, GGUF, SAFETENSORS, File, FileTensor, Writer, container_name
 from .layout import awq_export, awq_import, compressed_detect, compressed_export, compressed_import
 from .layout import Gptq, gptq_bytes, gptq_detect, gptq_export, gptq_import
+from .lora import Lora, lora_scale
 from .native import GROUP_ALL
 from .tensor import (Acts, Encoder, Prepared, Rows, Tensor, gemm, matmul_rows,
                      matmul_transposed, prepared_bytes)

@@ -206,6 +206,32 @@ class lq_params(Structure):
                 ("m_scales", c_void_p), ("v_scales", c_void_p)]
 
 
+class lq_lora(Structure):
+    _fields_ = [("struct_size", c_size_t), ("base", POINTER(lq_rows)),
+                ("prepared", POINTER(lq_prepared)), ("mode", c_int32), ("type", c_int32),
+                ("rank", c_uint32), ("scale", c_float), ("a", c_void_p), ("b", c_void_p),
+                ("bias", POINTER(c_float))]
+
+
+class lq_lora_args(Structure):
+    _fields_ = [("struct_size", c_size_t), ("n", c_uint64), ("x", c_void_p), ("y", c_void_p),
+                ("keep", c_void_p), ("xa", POINTER(c_float)), ("ldx", c_uint64),
+                ("ldy", c_uint64), ("x_type", c_int32), ("y_type", c_int32),
+                ("keep_scale", c_float)]
+
+
+class lq_lora_grads(Structure):
+    _fields_ = [("struct_size", c_size_t), ("dy", c_void_p), ("dx", c_void_p),
+                ("da", POINTER(c_float)), ("db", POINTER(c_float)), ("lddy", c_uint64),
+                ("lddx", c_uint64), ("dy_type", c_int32), ("dx_type", c_int32),
+                ("add_dx", c_int32), ("add_da", c_int32), ("add_db", c_int32)]
+
+
+class lq_merge_report(Structure):
+    _fields_ = [("struct_size", c_size_t), ("squares", c_double), ("change", c_double),
+                ("error", c_double)]
+
+
 class lq_file_opts(Structure):
     _fields_ = [("struct_size", c_size_t), ("strict", c_int32), ("map", c_int32),
                 ("max_header", c_uint64), ("max_tensors", c_uint64)]
@@ -482,6 +508,15 @@ FUNCTIONS = {
     "lq_optimizer_bytes": (_status, [_P(lq_optimizer), _u64, _P(_u64)]),
     "lq_optimizer_step": (_status, [_ctx, _P(lq_optimizer), _P(lq_params)]),
     "lq_sum_squares": (_status, [_ctx, _P(_float), _u64, _P(c_double)]),
+    "lq_lora_init": (None, [_P(lq_lora)]),
+    "lq_lora_scale": (_float, [_float, c_uint32, c_int32]),
+    "lq_lora_args_init": (None, [_P(lq_lora_args)]),
+    "lq_lora_grads_init": (None, [_P(lq_lora_grads)]),
+    "lq_lora_forward": (_status, [_ctx, _P(lq_lora), _P(lq_lora_args)]),
+    "lq_lora_backward": (_status, [_ctx, _P(lq_lora), _P(lq_lora_args), _P(lq_lora_grads)]),
+    "lq_merge_report_init": (None, [_P(lq_merge_report)]),
+    "lq_lora_merge": (_status, [_ctx, _P(lq_lora), _spec, _P(lq_encode_opts),
+                                _P(_tensor), _P(lq_merge_report), _err]),
 }
 
 

@@ -342,6 +342,35 @@ class Training(unittest.TestCase):
     def test_sum_squares(self):
         self.assertEqual(lq.sum_squares(array("f", [3, 4])), 25)
 
+    def test_lora(self):
+        n, rows, cols, rank = 5, 24, 64, 4
+        tensor = lq.Tensor.encode(gaussian(rows * cols), "nf4:b64:dq", (rows, cols))
+        a, b = gaussian(rank * cols), array("f", bytes(4 * rows * rank))
+        x, dy, keep = gaussian(n * cols), gaussian(n * rows), b"\xff" * (n * cols // 8)
+        bias = array("f", [0.5] * rows)
+        layer = lq.Lora(tensor, rank, a, b, lq.lora_scale(8, rank), bias=bias)
+        y, xa = layer.forward(x, n, keep)
+        self.assertLess(relative_rmse(y, [v + 0.5 for v in product(x, tensor.decode(), n, rows,
+                                                                   cols)]), 1e-6)
+        dx, da, db = layer.backward(x, n, dy, xa, keep)
+        self.assertTrue(any(db) and not any(da) and any(dx))
+        b[:] = gaussian(rows * rank)
+        merged, sums = layer.merge("f32")
+        y, _ = layer.forward(x, n)
+        plain, _ = lq.Lora(merged, rank, a, array("f", bytes(4 * rows * rank)),
+                           bias=bias).forward(x, n)
+        self.assertLess(relative_rmse(plain, y), 1e-6)
+        self.assertEqual(sums["error"], 0)
+        self.assertGreater(sums["change"], 0)
+        self.assertEqual(str(layer.merge()[0].spec), str(tensor.spec))
+        with lq.Prepared(tensor) as prepared:
+            fast, _ = lq.Lora(prepared, rank, a, b, 2, bias=bias).forward(x, n)
+            self.assertLess(relative_rmse(fast, y), 0.02)
+        with self.assertRaises(ValueError):
+            lq.Lora(tensor, rank + 1, a, b)
+        with self.assertRaises(lq.Error):
+            lq.Lora(tensor, 0, a, b).forward(x, n)
+
     def test_parallel(self):
         done = set()
         lq.parallel(done.add, 10, lq.Context(threads=2))
