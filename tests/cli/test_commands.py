@@ -237,6 +237,13 @@ class Commands(Case):
             self.assertEqual(line["mode"], "f32")
             self.assertLess(line["nmse"], 1e-5)
 
+    def test_bench_weighted(self):
+        """Importances move the error, of formats that use them."""
+        for spec, moves in (("q4_k", True), ("q8_0", False)):
+            plain, = self.bench("quantize", "-f", spec)
+            weighted, = self.bench("quantize", "-f", spec, "--weighted")
+            self.assertEqual(plain["nmse"] != weighted["nmse"], moves)
+
     def test_bench_usage(self):
         small = ("--rows", "1", "--cols", "256", "--repeat", "1", "-T", "1", "--rotate", "0")
         self.assertIn("GF/s", self.run_lq("bench", "gemv", "-f", "q4_0", *small)[0])

@@ -33,6 +33,8 @@ static const struct run {
     { "out.safetensors", "int4:g32:f16", "gptq_v1", 0 },
     { "out.safetensors", "int5:g32:zp:f16", "gptq_p", 0 },
     { "out.safetensors", "int4:g32:zp:f16", "awq", 0 },
+    { "out.safetensors", "int4:g32:zp:f16", "awq_gemv", 0 },
+    { "out.safetensors", "int4:g32:zp:f16", "awq_fast", 0 },
     { "out.safetensors", "int3:g32:zp:f16", "compressed-tensors", 0 },
     { "out.safetensors", "int8:g32:zp:f16", "compressed-tensors", 0 },
     { "out.safetensors", "mxfp8_e4m3", "compressed-tensors", 0 },

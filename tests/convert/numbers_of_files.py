@@ -13,7 +13,7 @@ def f32(x):
 
 
 class Safetensors:
-    SIZES = {'F32': 'f', 'F16': 'e', 'I32': 'i', 'I64': 'q', 'I8': 'b', 'U8': 'B'}
+    SIZES = {'F32': 'f', 'F16': 'e', 'I16': 'h', 'I32': 'i', 'I64': 'q', 'I8': 'b', 'U8': 'B'}
 
     def __init__(self, path):
         data = open(path, 'rb').read()

@@ -12,15 +12,17 @@ typedef struct form {
     const char *spec, *dialect;     /* dialect NULL: GGUF */
 } form;
 
-#define FORMS 10
+#define FORMS 12
 
 static const form classes[][FORMS] = {
     { { "int4:g32:f16", "lq" }, { "int4:g32:f16", "gptq" }, { "int4:g32:f16", "gptq_v1" },
       { "int4:g32:f16", "gptq_v2" }, { "int4:g32:f16", "gptq_p" }, { "int4:g32:zp:f16", "awq" },
+      { "int4:g32:zp:f16", "awq_gemv" }, { "int4:g32:zp:f16", "awq_fast" },
       { "int4:g32:f16", "compressed-tensors" }, { "q4_0", NULL }, { "q4_0", "lq" } },
     { { "int4:g32:zp:f16", "lq" }, { "int4:g32:zp:f16", "gptq" },
       { "int4:g32:zp:f16", "gptq_v1" }, { "int4:g32:zp:f16", "gptq_v2" },
       { "int4:g32:zp:f16", "gptq_p" }, { "int4:g32:zp:f16", "awq" },
+      { "int4:g32:zp:f16", "awq_gemv" }, { "int4:g32:zp:f16", "awq_fast" },
       { "int4:g32:zp:f16", "compressed-tensors" }, { "q4_1", NULL } },
     { { "int5:g32:f16", "lq" }, { "int5:g32:f16", "gptq_p" },
       { "int5:g32:f16", "compressed-tensors" }, { "q5_0", NULL } },

@@ -87,30 +87,60 @@ def read_gptq(st, name, config):
 
 # -- AWQ and packed compressed-tensors ---------------------------------------------------
 
+def awq_words(words, order):
+    """Eight nibbles of each 32-bit word; 'order': where each goes."""
+    out = [0] * (8 * len(words))
+    for w, word in enumerate(words):
+        for k in range(8):
+            out[8 * w + order[k]] = word >> 4 * k & 15
+    return out
+
+
+def awq_gemm(st, base, rows, cols):
+    order = [0, 2, 4, 6, 1, 3, 5, 7]
+    codes = awq_words(st.values(base + '.qweight'), order)
+    zeros = awq_words(st.values(base + '.qzeros'), order)
+    scales = st.values(base + '.scales')
+    assert st.shape(base + '.qzeros') == [len(scales) // rows, rows // 8]
+    return (lambda r, c: codes[c * rows + r], lambda r, g: zeros[g * rows + r],
+            lambda r, g: scales[g * rows + r])
+
+
+def awq_gemv(st, base, rows, cols):
+    codes = awq_words(st.values(base + '.qweight'), range(8))
+    zeros = awq_words(st.values(base + '.qzeros'), range(8))
+    scales = st.values(base + '.scales')
+    wide = st.shape(base + '.scales')[1]
+    assert st.shape(base + '.qzeros') == [rows, wide // 8]
+    return (lambda r, c: codes[r * cols + c], lambda r, g: zeros[r * wide + g],
+            lambda r, g: scales[r * wide + g])
+
+
+def awq_fast(st, base, rows, cols):
+    """Four rows take turns every 64 columns; 16-bit words of every other even, or odd, column."""
+    stream = [word >> 4 * k & 15 for word in st.values(base + '.qweight') for k in range(4)]
+    scaled, scales = st.values(base + '.qzeros'), st.values(base + '.scales')
+    assert st.shape(base + '.qzeros') == st.shape(base + '.scales')
+
+    def code(r, c):
+        block = stream[(r // 4 * cols + c // 64 * 64) * 4 + r % 4 * 64 + c % 64 // 32 * 32:][:32]
+        pair, odd = c % 32 // 2, c % 2
+        return block[pair % 4 * 8 + odd * 4 + pair // 4]
+
+    return (code, lambda r, g: round(-scaled[g * rows + r] / scales[g * rows + r]),
+            lambda r, g: scales[g * rows + r])
+
+
 def read_awq(st, name, config):
     base = name[:-len('.weight')]
-    assert config['bits'] == 4 and config['version'] == 'gemm' and config['zero_point'] is True
-    order = [0, 2, 4, 6, 1, 3, 5, 7]
-    cols, words = st.shape(base + '.qweight')
-    groups, rows = st.shape(base + '.scales')
+    assert config['bits'] == 4 and config['zero_point'] is True
+    form, shape = config['version'], st.shape(base + '.qweight')
+    rows, cols = {'gemm': (8 * shape[1], shape[0]), 'gemv': (shape[0], 8 * shape[1]),
+                  'gemv_fast': (4 * shape[0], shape[1])}[form]
     size = cols if config['group_size'] == -1 else config['group_size']
-    assert rows == 8 * words and groups * size == cols
-    scales = st.values(base + '.scales')
-
-    def unpack(matrix, lines):
-        out = []
-        for i in range(lines):
-            line = [0] * rows
-            for w in range(words):
-                word = matrix[i * words + w] & 0xffffffff
-                for k in range(8):
-                    line[8 * w + order[k]] = word >> 4 * k & 15
-            out.append(line)
-        return out
-
-    codes, zeros = unpack(st.values(base + '.qweight'), cols), unpack(
-        st.values(base + '.qzeros'), groups)
-    return [f32((codes[c][r] - zeros[c // size][r]) * scales[c // size * rows + r])
+    read = {'gemm': awq_gemm, 'gemv': awq_gemv, 'gemv_fast': awq_fast}[form]
+    code, zero, scale = read(st, base, rows, cols)
+    return [f32((code(r, c) - zero(r, c // size)) * scale(r, c // size))
             for r in range(rows) for c in range(cols)]
 
 
@@ -306,6 +336,8 @@ SPECS = ['nf4:b64', 'nf4:b64:dq', 'fp4:b128', 'fp4:b32:dq', 'llm_int8', 'q8_0',
          'int8:g32:zp lq', 'int4:g32:zp:f16', 'int4:ch:f16', 'int8:ch', 'int8:g64',
          'int8:g32:zp', 'int8:t:zp:f16', 'fp8_e4m3:ch', 'fp8_e4m3:t', 'fp8_e4m3:128x128',
          'mxfp8_e4m3', 'int4:g32:zp:f16 awq', 'int4:g64:f16 awq',
+         'int4:g32:zp:f16 awq_gemv', 'int4:g64:zp:f16 awq_gemv', 'int4:ch:zp:f16 awq_gemv',
+         'int4:g32:zp:f16 awq_fast', 'int4:g64:zp:f16 awq_fast', 'int4:ch:zp:f16 awq_fast',
          'fp8_e4m3:128x64 compressed-tensors', 'mxfp4 compressed-tensors',
          'nvfp4:gd compressed-tensors', 'nvfp4:gm modelopt', 'fp8_e4m3:t modelopt']
 SPECS += ['int%d:g32:zp:f16 %s' % (b, v) for v in ('gptq', 'gptq_v2') for b in (2, 3, 4, 8)]

@@ -73,17 +73,14 @@ lq_status bench_encode(const bench *b, const lq_spec *spec, uint64_t rows, const
 {
     const lq_shape shape = { 1, rows, b->cols };
     lq_encode_opts opts = LQ_ENCODE_OPTS_INIT;
-    lq_status status = lq_tensor_encode(b->ctx, spec, &shape, LQ_F32, x, &opts, tensor, error);
+    lq_status status;
 
-    if (status != LQ_ERR_ARG)
-        return status;
-    float *ones = malloc((size_t)b->cols * sizeof *ones);   /* it needs importances */
-    for (uint64_t c = 0; ones && c < b->cols; c++)
-        ones[c] = 1;
-    opts.importance = ones;
+    opts.importance = b->weighted ? b->importance : NULL;
     status = lq_tensor_encode(b->ctx, spec, &shape, LQ_F32, x, &opts, tensor, error);
-    free(ones);
-    return status;
+    if (status != LQ_ERR_ARG || b->weighted)
+        return status;
+    opts.importance = b->importance;   /* it needs them */
+    return lq_tensor_encode(b->ctx, spec, &shape, LQ_F32, x, &opts, tensor, error);
 }
 
 /* Sums of twelve uniform numbers. */
@@ -106,5 +103,14 @@ float *bench_floats(uint64_t a, uint64_t b, uint64_t seed, float scale)
     float *x = malloc((size_t)(a * b) * sizeof *x);
     for (uint64_t i = 0; x && i < a * b; i++)
         x[i] = scale * normal(&seed);
+    return x;
+}
+
+float *bench_importance(uint64_t cols, int weighted)
+{
+    float *x = weighted ? bench_floats(1, cols, 3, 1) : malloc((size_t)cols * sizeof *x);
+
+    for (uint64_t i = 0; x && i < cols; i++)
+        x[i] = weighted ? x[i] * x[i] : 1;
     return x;
 }

@@ -34,6 +34,8 @@ typedef struct bench {
     uint64_t   n[N_MAX], n_count;           /* n_count 0: each operation's own */
     uint64_t   rotate;                      /* bytes of weights to go through */
     int        mode, unprepared;
+    int        weighted;                    /* encode with importances always */
+    float     *importance;                  /* [cols] */
     lq_dtype   type;                        /* of the numbers that dequantize makes */
     roof       roof;
     sample_set samples;
@@ -61,12 +63,16 @@ void bench_report(bench *b, const record *r);
  * the roof's memory in every way and, with a kind >= 0, measure that peak. */
 lq_status bench_run(bench *b, int peak, lq_status (*work)(void *arg), void *arg);
 
-/* Encode bench data with 'spec': importances only where a format needs them, or 'always'. */
+/* Encode bench data with 'spec'; unless b->weighted, with importances only where the format
+ * needs them. */
 lq_status bench_encode(const bench *b, const lq_spec *spec, uint64_t rows, const float *x,
                        lq_tensor **tensor, lq_error *error);
 
 /* Normal numbers of standard deviation 'scale', the same every time; NULL: no memory. */
 float *bench_floats(uint64_t a, uint64_t b, uint64_t seed, float scale);
+
+/* Importances of columns: squares of such numbers, or all 1; NULL: no memory. */
+float *bench_importance(uint64_t cols, int weighted);
 
 lq_status bench_codec(bench *b, const lq_spec *spec, int op, lq_error *error);
 lq_status bench_product(bench *b, const lq_spec *spec, int op, lq_error *error);

@@ -14,20 +14,22 @@ typedef struct codec {
     float         *x, *decoded;
 } codec;
 
-/* Into the tensor that is there; specs whose rows depend on each other, and formats with
+/* Into the tensor that is there; specs whose rows depend on each other, and formats that need
  * importances, into a new one. */
 static lq_status run_quantize(void *arg)
 {
     codec *k = arg;
     bench *b = k->b;
     lq_rows rows = LQ_ROWS_INIT;
+    lq_encode_opts opts = LQ_ENCODE_OPTS_INIT;
     lq_tensor *fresh = NULL;
     lq_status status = LQ_ERR_UNSUPPORTED;
 
+    opts.importance = b->weighted ? b->importance : NULL;
     if (lq_spec_rows_independent(k->spec)) {
         status = lq_tensor_rows(k->tensor, 0, &rows);
         if (status == LQ_OK)
-            status = lq_encode_rows(b->ctx, &rows, 0, b->rows, LQ_F32, k->x, b->cols, NULL);
+            status = lq_encode_rows(b->ctx, &rows, 0, b->rows, LQ_F32, k->x, b->cols, &opts);
     }
     if (status != LQ_ERR_UNSUPPORTED && status != LQ_ERR_ARG)
         return status;

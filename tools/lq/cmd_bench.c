@@ -247,6 +247,7 @@ static int options(bench *b, const args *a, int *only)
     b->mode += LQ_MODE_FAST;
     b->type = types[type];
     b->unprepared = args_has(a, OPT_UNPREPARED);
+    b->weighted = args_has(a, OPT_WEIGHTED);
     b->roof.threads = lq_ctx_threads(b->ctx);
     b->roof.level = lq_ctx_level(b->ctx);
     return 0;
@@ -266,7 +267,9 @@ int cmd_bench(tool *t, const args *a)
     int code = options(b, a, &only);
     if (!code)
         code = check_list(b, list);
-    if (!code && !roof_reserve(&b->roof, ROOF_BYTES))
+    if (!code)
+        b->importance = bench_importance(b->cols, b->weighted);
+    if (!code && (!b->importance || !roof_reserve(&b->roof, ROOF_BYTES)))
         code = fail_status(t, LQ_ERR_NOMEM, "out of memory");
     if (!code) {
         head(b);
@@ -274,6 +277,7 @@ int cmd_bench(tool *t, const args *a)
     }
     roof_close(&b->roof);
     lq_ctx_destroy(b->ctx);
+    free(b->importance);
     free(b);
     return code;
 }

@@ -123,6 +123,8 @@ static const option_row bench_options[] = {
       "arithmetic of products (default: fast)" },
     { OPT_TYPE, "type", 0, "f32|f16|bf16", "f32|f16|bf16",
       "numbers that dequantize makes (default: f32)" },
+    { OPT_WEIGHTED, "weighted", 0, NULL, NULL,
+      "quantize with an importance for each column, as from an imatrix" },
     { OPT_UNPREPARED, "unprepared", 0, NULL, NULL, "multiply rows that were not prepared" },
     { OPT_ROTATE, "rotate", 0, "SIZE", NULL,
       "go through copies of the weight that fill SIZE; 0: one, which may stay in the caches "

@@ -6,12 +6,12 @@
  *
  * become the weight L.weight of [out, in].  The config's 'version' says how they are laid
  * out (libquant/layout.h), "gemm" without; 'group_size' (q_group_size) how many columns
- * share a scale.  GEMM is what is written, on request.
+ * share a scale.  All three layouts are written, on request; FAST as "gemv_fast".
  */
 #include <ctype.h>
 #include <stdio.h>
 
-#include "lib/file/dialect/json.h"
+#include "lib/file/dialect/awq.h"
 
 enum { QWEIGHT = LQI_PART_ARRAY, QZEROS, SCALES };
 
@@ -214,99 +214,22 @@ static lq_status import(const lq_checkpoint *cp, const lqi_weight *w,
     return st;
 }
 
-/* ------------------------------------------------------------------ writing */
+#define LQI_AWQ_WRITER(hold, json) \
+    .containers = LQI_IN_SAFETENSORS, .asked = 1, .can_hold = hold, \
+    .declare = lqi_awq_declare, .store = lqi_awq_store, .config = json
 
-static uint64_t group_of(const lqi_out *out)
-{
-    return out->spec.group_cols == LQ_GROUP_ALL ? out->shape.cols : out->spec.group_cols;
-}
-
-static int can_hold(const lqi_out *out)
-{
-    lq_awq awq = LQ_AWQ_INIT;
-
-    awq.version = LQ_AWQ_GEMM;
-    return out->n_dims == 2 && lqi_scan_base(out->name, ".weight") && out->shape.rows &&
-           out->shape.cols && !(out->spec.flags & LQ_SPEC_GIDX) &&
-           !lq_awq_bytes(&out->spec, out->shape.rows, out->shape.cols, &awq);
-}
-
-static lq_status declare(lqi_out *out)
-{
-    char base[512];
-    uint64_t groups = out->shape.cols / group_of(out), rows = out->shape.rows;
-    uint64_t codes[2] = { out->shape.cols, rows / 8 }, zeros[2] = { groups, rows / 8 };
-    uint64_t scales[2] = { groups, rows };
-    lq_status st;
-
-    if (strlen(out->name) >= sizeof base)
-        return lqi_fail(out->error, LQ_ERR_LIMIT, NULL, "'%s' is too long a name", out->name);
-    snprintf(base, sizeof base, "%.*s", (int)lqi_scan_base(out->name, ".weight"), out->name);
-    st = lqi_out_declare(out, base, ".qweight", LQ_I32, 2, codes, &out->extra[0]);
-    if (!st)
-        st = lqi_out_declare(out, base, ".qzeros", LQ_I32, 2, zeros, &out->extra[1]);
-    if (!st)
-        st = lqi_out_declare(out, base, ".scales", LQ_F16, 2, scales, &out->extra[2]);
-    out->main = out->extra[0];
-    return st;
-}
-
-static lq_status store(lqi_out *out)
-{
-    const lq_allocator *a = lqi_ctx_allocator(out->ctx);
-    lqi_where where = { NULL, out->name, LQ_NO_OFFSET };
-    lq_awq awq = LQ_AWQ_INIT;
-    lq_rows rows = LQ_ROWS_INIT;
-    lq_status st;
-
-    rows.spec = &out->spec;
-    memcpy(rows.plane, out->held, sizeof rows.plane);
-    rows.rows = out->shape.rows;
-    rows.cols = out->shape.cols;
-    awq.version = LQ_AWQ_GEMM;
-    st = lq_awq_bytes(&out->spec, rows.rows, rows.cols, &awq);
-    if (!st) {
-        awq.qweight = lqi_alloc_zero(a, awq.qweight_bytes);
-        awq.qzeros = lqi_alloc_zero(a, awq.qzeros_bytes);
-        awq.scales = lqi_alloc_zero(a, awq.scales_bytes);
-        st = awq.qweight && awq.qzeros && awq.scales ? lq_awq_export(&rows, &awq) : LQ_ERR_NOMEM;
-    }
-    if (st)
-        lqi_fail(out->error, st, &where, "%s", lq_status_text(st));
-    if (!st)
-        st = lqi_out_write(out, out->extra[0], awq.qweight, awq.qweight_bytes);
-    if (!st)
-        st = lqi_out_write(out, out->extra[1], awq.qzeros, awq.qzeros_bytes);
-    if (!st)
-        st = lqi_out_write(out, out->extra[2], awq.scales, awq.scales_bytes);
-    lqi_free(a, awq.qweight);
-    lqi_free(a, awq.qzeros);
-    lqi_free(a, awq.scales);
-    return st;
-}
-
-static json_t *config(const lqi_plan *plan)
-{
-    const lqi_out *first = lqi_first_quantized(plan);
-    uint32_t group = first->spec.group_cols;
-
-    for (uint64_t i = 0; i < plan->count; i++)
-        if (lqi_job_quantized(&plan->jobs[i]) && plan->jobs[i].out.spec.group_cols != group)
-            return NULL;
-    return json_pack("{s:s, s:i, s:I, s:b, s:s, s:o}", "quant_method", "awq", "bits", 4,
-                     "group_size", (json_int_t)(group == LQ_GROUP_ALL ? -1 : (int64_t)group),
-                     "zero_point", 1, "version", "gemm",
-                     "modules_to_not_convert", lqi_json_kept(plan));
-}
-
+/* Reads all layouts, writes GEMM. */
 const lqi_dialect lqi_dialect_awq = {
-    .name = "awq",
-    .containers = LQI_IN_SAFETENSORS,
-    .asked = 1,
-    .scan = scan,
-    .import = import,
-    .can_hold = can_hold,
-    .declare = declare,
-    .store = store,
-    .config = config,
+    .name = "awq", .variant = LQ_AWQ_GEMM, .scan = scan, .import = import,
+    LQI_AWQ_WRITER(lqi_awq_can_hold_gemm, lqi_awq_config_gemm)
+};
+
+const lqi_dialect lqi_dialect_awq_gemv = {
+    .name = "awq_gemv", .variant = LQ_AWQ_GEMV,
+    LQI_AWQ_WRITER(lqi_awq_can_hold_gemv, lqi_awq_config_gemv)
+};
+
+const lqi_dialect lqi_dialect_awq_fast = {
+    .name = "awq_fast", .variant = LQ_AWQ_FAST,
+    LQI_AWQ_WRITER(lqi_awq_can_hold_fast, lqi_awq_config_fast)
 };

@@ -12,6 +12,8 @@ const lqi_dialect *const lqi_dialects[] = {
 #ifdef LQI_HAVE_JSON
     &lqi_dialect_bitsandbytes,
     &lqi_dialect_awq,
+    &lqi_dialect_awq_gemv,
+    &lqi_dialect_awq_fast,
     &lqi_dialect_modelopt,
     &lqi_dialect_fp8,
     &lqi_dialect_packed,
