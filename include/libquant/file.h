@@ -352,7 +352,8 @@ typedef struct lq_convert_opts {
  * Name number 'index', NULL past the last:
  *
  *   bitsandbytes         nf4, fp4, llm_int8
- *   awq                  int4, "gemm"
+ *   awq                  int4 with zero points, "gemm"
+ *   awq_gemv, awq_fast   the same, "gemv" and "gemv_fast"
  *   modelopt             nvfp4:gm, fp8_e4m3:t
  *   compressed-tensors   int2 to int8, fp8_e4m3, mxfp8_e4m3, mxfp4, nvfp4:gd
  *   fp8                  fp8_e4m3 in blocks
