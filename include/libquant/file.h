@@ -357,6 +357,7 @@ typedef struct lq_convert_opts {
  *   modelopt             nvfp4:gm, fp8_e4m3:t
  *   compressed-tensors   int2 to int8, fp8_e4m3, mxfp8_e4m3, mxfp4, nvfp4:gd
  *   fp8                  fp8_e4m3 in blocks
+ *   gpt-oss              mxfp4, experts too
  *   gptq, gptq_v2        int2, int3, int4, int8: zero points as they are
  *   gptq_v1              the same, zero points minus one
  *   gptq_p               int2 to int8 in planes

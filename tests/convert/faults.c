@@ -39,6 +39,7 @@ static const struct run {
     { "out.safetensors", "int8:g32:zp:f16", "compressed-tensors", 0 },
     { "out.safetensors", "mxfp8_e4m3", "compressed-tensors", 0 },
     { "out", "nvfp4:gm", "modelopt", 0 },
+    { "out.safetensors", "mxfp4", "gpt-oss", 0 },
 };
 
 /* Dialects do not take every shape. */

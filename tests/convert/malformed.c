@@ -295,6 +295,33 @@ static void llm_int8(void **state)
     assert_int_equal(try(NULL, t, 2), LQ_ERR_CORRUPT);
 }
 
+/* ------------------------------------------------------------------ gpt-oss */
+
+static void gpt_oss(void **state)
+{
+    static const char method[] = "{\"quant_method\": \"mxfp4\"}";
+    uint8_t bytes[4 * 2 * 16] = { 0 };
+    made t[] = {
+        { "x_blocks", LQ_U8, 3, { 4, 2, 16 }, bytes },
+        { "x_scales", LQ_U8, 2, { 4, 2 }, bytes },
+    };
+
+    (void)state;
+    assert_int_equal(try(method, t, 2), LQ_OK);
+    assert_int_equal(try(method, t, 1), LQ_ERR_NOTFOUND);
+    t[1].dims[1] = 1;
+    assert_int_equal(try(method, t, 2), LQ_ERR_SHAPE);
+    t[1].dims[1] = 2;
+    t[1].dtype = LQ_I8;
+    assert_int_equal(try(method, t, 2), LQ_ERR_CORRUPT);
+    t[1].dtype = LQ_U8;
+    t[0].dims[2] = 8;
+    assert_int_equal(try(method, t, 2), LQ_ERR_SHAPE);
+    t[0].dims[2] = 16;
+    t[0].dtype = LQ_I8;
+    assert_int_equal(try(method, t, 2), LQ_ERR_CORRUPT);
+}
+
 /* ---------------------------------------------------------------------- fp8 */
 
 static void fp8(void **state)
@@ -456,7 +483,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gptq_configs), cmocka_unit_test(gptq_tensors),
         cmocka_unit_test(gptq_mislabelled), cmocka_unit_test(bnb), cmocka_unit_test(llm_int8),
-        cmocka_unit_test(fp8), cmocka_unit_test(compressed_tensors),
+        cmocka_unit_test(gpt_oss), cmocka_unit_test(fp8),
+        cmocka_unit_test(compressed_tensors),
         cmocka_unit_test(scales), cmocka_unit_test(awq), cmocka_unit_test(packed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -189,6 +189,18 @@ def read_fp4(st, name, form, group):
     return out
 
 
+def read_gpt_oss(st, name):
+    blocks, scales = st.raw(name + '_blocks'), st.raw(name + '_scales')
+    assert st.shape(name + '_blocks') == st.shape(name + '_scales') + [16]
+    out = []
+    for i, scale in enumerate(scales):
+        for b in blocks[16 * i:16 * i + 16]:
+            for code in (b & 15, b >> 4):
+                v = -E2M1[code & 7] if code & 8 else E2M1[code]
+                out.append(f32(v * 2.0 ** (scale - 127)))
+    return out
+
+
 # -- compressed-tensors and fp8 -------------------------------------------------------
 
 def read_plain(st, name, config):
@@ -288,6 +300,8 @@ def decode(st, name):
         return read_awq(st, name, config)
     if method == 'compressed-tensors' and 'pack' in config['format']:
         return read_packed(st, name, config)
+    if method == 'mxfp4':
+        return read_gpt_oss(st, name)
     if method == 'modelopt':
         return read_modelopt(st, name, config)
     if method in ('compressed-tensors', 'fp8'):
@@ -338,7 +352,7 @@ SPECS = ['nf4:b64', 'nf4:b64:dq', 'fp4:b128', 'fp4:b32:dq', 'llm_int8', 'q8_0',
          'mxfp8_e4m3', 'int4:g32:zp:f16 awq', 'int4:g64:f16 awq',
          'int4:g32:zp:f16 awq_gemv', 'int4:g64:zp:f16 awq_gemv', 'int4:ch:zp:f16 awq_gemv',
          'int4:g32:zp:f16 awq_fast', 'int4:g64:zp:f16 awq_fast', 'int4:ch:zp:f16 awq_fast',
-         'fp8_e4m3:128x64 compressed-tensors', 'mxfp4 compressed-tensors',
+         'fp8_e4m3:128x64 compressed-tensors', 'mxfp4 compressed-tensors', 'mxfp4 gpt-oss',
          'nvfp4:gd compressed-tensors', 'nvfp4:gm modelopt', 'fp8_e4m3:t modelopt']
 SPECS += ['int%d:g32:zp:f16 %s' % (b, v) for v in ('gptq', 'gptq_v2') for b in (2, 3, 4, 8)]
 SPECS += ['int%d:g64:f16 gptq_v1' % b for b in (2, 3, 4, 8)]

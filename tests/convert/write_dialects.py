@@ -243,6 +243,15 @@ def ct_fp4(global_name, form):
                      'group_size': group}, tensors), values
 
 
+def gpt_oss():
+    """Two experts of half the rows."""
+    raw, scales, _, values = fp4('')
+    half = ROWS // 2
+    return ({'quant_method': 'mxfp4', 'modules_to_not_convert': ['lm_head']},
+            {'a.weight_blocks': ('U8', [2, half, COLS // 32, 16], raw),
+             'a.weight_scales': ('U8', [2, half, COLS // 32], scales)}), values
+
+
 # -- FP8 and ModelOpt -------------------------------------------------------------------
 
 def reciprocal(shape):
@@ -320,6 +329,7 @@ CASES = {
               None),
     'nvfp4': (lambda: ct_fp4('_global_scale', 'nvfp4-pack-quantized'), 'compressed-tensors',
               'nvfp4:g16:gd', '', None),
+    'gpt_oss': (gpt_oss, 'gpt-oss', 'mxfp4:g32', '', None),
     'fp8_tensor': (lambda: reciprocal([1, 1]), 'fp8', 'fp8_e4m3:t', '', None),
     'fp8_rows': (lambda: reciprocal([ROWS, 1]), 'fp8', 'fp8_e4m3:ch', '', None),
     'fp8_blocks': (lambda: reciprocal([2, 2]), 'fp8', 'fp8_e4m3:16x64', '', None),

@@ -159,7 +159,8 @@ const command commands[] = {
     { "convert", "IN OUT --to DIALECT|SPEC", 2, 2, "write a quantized model in another form",
       "With a dialect every weight keeps its codes and scales and is only packed as others "
       "expect it; what the dialect cannot say is refused. The dialects: bitsandbytes, awq, "
-      "awq_gemv, awq_fast, modelopt, fp8, compressed-tensors, gptq (as gptq_v2), gptq_v1, gptq_v2, gptq_p, lq.\n"
+      "awq_gemv, awq_fast, modelopt, fp8, gpt-oss, compressed-tensors, gptq (as gptq_v2), "
+      "gptq_v1, gptq_v2, gptq_p, lq.\n"
       "With a SPEC quantized weights change their format: by the same codes where both have "
       "them, else decoded and encoded again. The same codes have q4_0 and int4:g32:f16, q5_0 "
       "and int5:g32:f16, q8_0 and int8:g32:f16, with or without :zp; mxfp4_gguf and mxfp4; "

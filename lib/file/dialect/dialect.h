@@ -112,7 +112,7 @@ extern const lqi_dialect lqi_dialect_plain, lqi_dialect_gguf, lqi_dialect_lq;
 extern const lqi_dialect lqi_dialect_bitsandbytes, lqi_dialect_gptq, lqi_dialect_gptq_v1,
     lqi_dialect_gptq_v2, lqi_dialect_gptq_p, lqi_dialect_compressed_tensors, lqi_dialect_fp8,
     lqi_dialect_awq, lqi_dialect_awq_gemv, lqi_dialect_awq_fast, lqi_dialect_packed,
-    lqi_dialect_modelopt;
+    lqi_dialect_modelopt, lqi_dialect_gpt_oss;
 #endif
 
 #define LQI_IN_SAFETENSORS (1u << LQ_CONTAINER_SAFETENSORS | 1u << LQ_CONTAINER_DIRECTORY)

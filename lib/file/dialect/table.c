@@ -16,6 +16,7 @@ const lqi_dialect *const lqi_dialects[] = {
     &lqi_dialect_awq_fast,
     &lqi_dialect_modelopt,
     &lqi_dialect_fp8,
+    &lqi_dialect_gpt_oss,
     &lqi_dialect_packed,
     &lqi_dialect_compressed_tensors,
     &lqi_dialect_gptq,
