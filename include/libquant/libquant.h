@@ -24,6 +24,6 @@
 #include "libquant/gemm.h"      /* products of plain matrices */
 #include "libquant/file.h"      /* checkpoints */
 #include "libquant/calibrate.h" /* statistics of activations */
-#include "libquant/train.h"     /* optimizers, LoRA */
+#include "libquant/train.h"     /* optimizers, LoRA, fake quantization */
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libquant/train.h - training: optimizers, LoRA
+ * libquant/train.h - training: optimizers, LoRA, fake quantization
  *
  * Nothing here owns memory: parameters, gradients and the optimizer's state are the
  * caller's arrays, so they can lie in files, in mapped memory or in a framework's tensors,
@@ -227,6 +227,130 @@ LQ_API void lq_merge_report_init(lq_merge_report *report);
 LQ_API lq_status lq_lora_merge(const lq_ctx *ctx, const lq_lora *lora, const lq_spec *spec,
                                const lq_encode_opts *opts, lq_tensor **merged,
                                lq_merge_report *report, lq_error *error);
+
+/* ------------------------------------------------------- fake quantization */
+
+/*
+ * What numbers become when they are quantized and decoded again, with gradients as if
+ * rounding were not there (the straight-through estimator): for training weights that will
+ * be stored in a spec, and for 8-bit activations and gradients.
+ *
+ * The forward pass is encode and decode: y is bit for bit what the planes of
+ * lq_fake_encode() decode to, which are the trained weight.  Where the scales come from is
+ * the rule.  Below, s is the scale of x's group as the spec's type stores it, level the
+ * value that the spec gives x's code at scale 1, lo and hi the least and largest of these,
+ * u = x / s, dy the gradient of y.
+ *
+ *   FITTED     Any spec; scales as lq_tensor_encode() finds them, with 'opts'.  dx = dy.
+ *              "ternary:t" is BitNet b1.58, "nf4:b64" or "codebook:ch" a table, "fp8_e4m3:t"
+ *              FP8 with dynamic scaling.
+ *   AFFINE     Integers, with or without zero points; scales and zero points are the
+ *              caller's, fixed or learned (PyTorch).  The zero point is rounded, to 0..2^b - 1.
+ *                  where |u - level| <= 1/2:   dx = dy   ds = (level - u) dy   dz = 0
+ *                  beyond the last level:      dx = 0    ds = level dy         dz = -s dy
+ *   LSQ        Learned step size (arXiv 1902.08153) for the levels of any spec without zero
+ *              points: integers, ternary, codebooks, FP8.  Without gradients for scales:
+ *              clipping at scales that are given, for FP8 those of lq_fake_observe().
+ *                  where lo <= u <= hi:        dx = dy   ds = (level - u) dy
+ *                  elsewhere:                  dx = 0    ds = level dy
+ *              Of two levels (1 bit), ds = level dy everywhere (ParetoQ).
+ *   STRETCHED  Stretched elastic quantization (ParetoQ, arXiv 2502.02631) for N equally
+ *              spaced levels around 0: three in "ternary:ch", four in "int2:g32:fz:f32" or a
+ *              codebook.  With n = N / 2, h = 1/2, or 0 for odd N; here u = x / scales[]:
+ *                  y = s' (round(clamp(u, +-0.99) n - h) + h),   s' = scales[] / n
+ *                  where |u| <= 0.99:          dx = dy   ds = (y / scales[] - u) dy
+ *                  elsewhere:                  dx = 0    ds = sign(u) (n - h) / n dy
+ *              What is stored as scale is s' over the distance of the spec's levels.
+ *
+ * Rounding is to nearest even.  A scale that is not above 0 in its type counts as the least
+ * that is.  For f32 scales all formulas are f32, in the order written.
+ */
+enum { LQ_FAKE_FITTED = 0, LQ_FAKE_AFFINE = 1, LQ_FAKE_LSQ = 2, LQ_FAKE_STRETCHED = 3 };
+
+/*
+ * All but FITTED: a planar spec without second-level or global scales and group indices.
+ * Arrays are the caller's, in the order of the spec's scales ([group of rows][group of
+ * columns]; flat: along the tensor), lq_fake_groups() numbers each.
+ */
+typedef struct lq_fake {
+    size_t         struct_size;
+    int32_t        rule;            /* LQ_FAKE_... */
+    const lq_spec *spec;
+    const lq_encode_opts *opts;     /* FITTED; or NULL */
+    float         *scales;          /* all but FITTED */
+    float         *zeros;           /* AFFINE with zero points: in numbers of codes */
+    float         *history;         /* lq_fake_observe(): [history_length][groups] */
+    uint32_t       history_length;
+    float          grad_factor;     /* of the gradients of scales and zeros; 0: 1 for AFFINE,
+                                       else 1 / sqrt(rows * cols * Q), Q = hi for LSQ, (N - 1)
+                                       / 2 rounded down (at least 1) for STRETCHED */
+} lq_fake;
+
+#define LQ_FAKE_INIT { sizeof(lq_fake), 0, 0, 0, 0, 0, 0, 0, 0 }
+LQ_API void lq_fake_init(lq_fake *fake);
+
+/*
+ * These are common to the functions below: [rows][cols] f32 arrays, dense; the context's
+ * threads; memory from its allocator (the planes, and 16 bytes per group and row for
+ * gradients of scales), given back.  Same bytes for any threads and CPU level.  Calls with
+ * other arrays may run at the same time.
+ *
+ * LQ_ERR_ARG (NULL, rule, a factor that is not finite), LQ_ERR_UNSUPPORTED (a spec that the
+ * rule does not have), LQ_ERR_NONFINITE (NaN or infinity in x, scales, zeros; FITTED: by
+ * 'opts'), LQ_ERR_NUMERIC (a scale does not fit its type), LQ_ERR_SHAPE, LQ_ERR_ALIGN,
+ * LQ_ERR_OVERFLOW, LQ_ERR_OVERLAP, LQ_ERR_NOMEM; then the results are untouched.
+ */
+
+/* Scales of a matrix. */
+LQ_API lq_status lq_fake_groups(const lq_fake *fake, uint64_t rows, uint64_t cols,
+                                uint64_t *groups, lq_error *error);
+
+/*
+ * First values of fake->scales and ->zeros.  AFFINE, and LSQ of levels that are not integers:
+ * what the spec finds for the range of the group, so that y is decode(encode(x)).  LSQ of
+ * integers: 2 mean |x| / sqrt(hi).  STRETCHED: max |x|.
+ */
+LQ_API lq_status lq_fake_start(const lq_ctx *ctx, const lq_fake *fake, uint64_t rows,
+                               uint64_t cols, const float *x, lq_error *error);
+
+/*
+ * Delayed scaling (FP8 training): put the largest magnitude of each group of x first in
+ * fake->history, whose last entry goes, and set fake->scales to what the spec finds for the
+ * largest of the history.  The history begins as zeros.  Called after the forward pass,
+ * that used what earlier calls left; once before the first.  LSQ only.
+ */
+LQ_API lq_status lq_fake_observe(const lq_ctx *ctx, const lq_fake *fake, uint64_t rows,
+                                 uint64_t cols, const float *x, lq_error *error);
+
+/* x to y, which may be x. */
+LQ_API lq_status lq_fake_forward(const lq_ctx *ctx, const lq_fake *fake, uint64_t rows,
+                                 uint64_t cols, const float *x, float *y, lq_error *error);
+
+/* The same, kept as a tensor: what to store when training is over. */
+LQ_API lq_status lq_fake_encode(const lq_ctx *ctx, const lq_fake *fake, uint64_t rows,
+                                uint64_t cols, const float *x, lq_tensor **tensor,
+                                lq_error *error);
+
+/*
+ * The backward pass, with fake->scales and ->zeros as they were in the forward pass.  It is
+ * linear in dy, so gradients of several forward passes may be added up first.  dy is not
+ * checked: its NaN and infinities go where the formulas send them.
+ */
+typedef struct lq_fake_grads {
+    size_t       struct_size;
+    const float *x;        /* as in the forward pass; FITTED: not needed */
+    const float *dy;
+    float       *dx;       /* overwritten; may be dy */
+    float       *dscales;  /* overwritten, or NULL; not with FITTED.  Sums over a group: in
+                              double, row by row, rounded once after the factor */
+    float       *dzeros;   /* AFFINE with zero points; or NULL */
+} lq_fake_grads;
+
+#define LQ_FAKE_GRADS_INIT { sizeof(lq_fake_grads), 0, 0, 0, 0, 0 }
+LQ_API void lq_fake_grads_init(lq_fake_grads *grads);
+
+LQ_API lq_status lq_fake_backward(const lq_ctx *ctx, const lq_fake *fake, uint64_t rows,
+                                  uint64_t cols, const lq_fake_grads *grads, lq_error *error);
 
 #ifdef __cplusplus
 }

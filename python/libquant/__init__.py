@@ -19,6 +19,7 @@ from .core import (Codebook, Context, Format, Scales, Spec, dtype_bytes, dtype_n
                    format, formats, level_available, level_find, level_name, plane_name,
                    version)
 from .errors import STATUS, Cancelled, Error
+from .fake import Fake
 from .file import DIRECTORY, GGUF, SAFETENSORS, File, FileTensor, Writer, container_name
 from .layout import awq_export, awq_import, compressed_detect, compressed_export, compressed_import
 from .layout import Gptq, gptq_bytes, gptq_detect, gptq_export, gptq_import

@@ -227,6 +227,19 @@ class lq_lora_grads(Structure):
                 ("add_dx", c_int32), ("add_da", c_int32), ("add_db", c_int32)]
 
 
+class lq_fake(Structure):
+    _fields_ = [("struct_size", c_size_t), ("rule", c_int32), ("spec", POINTER(lq_spec)),
+                ("opts", POINTER(lq_encode_opts)), ("scales", POINTER(c_float)),
+                ("zeros", POINTER(c_float)), ("history", POINTER(c_float)),
+                ("history_length", c_uint32), ("grad_factor", c_float)]
+
+
+class lq_fake_grads(Structure):
+    _fields_ = [("struct_size", c_size_t), ("x", POINTER(c_float)), ("dy", POINTER(c_float)),
+                ("dx", POINTER(c_float)), ("dscales", POINTER(c_float)),
+                ("dzeros", POINTER(c_float))]
+
+
 class lq_merge_report(Structure):
     _fields_ = [("struct_size", c_size_t), ("squares", c_double), ("change", c_double),
                 ("error", c_double)]
@@ -517,6 +530,14 @@ FUNCTIONS = {
     "lq_merge_report_init": (None, [_P(lq_merge_report)]),
     "lq_lora_merge": (_status, [_ctx, _P(lq_lora), _spec, _P(lq_encode_opts),
                                 _P(_tensor), _P(lq_merge_report), _err]),
+    "lq_fake_init": (None, [_P(lq_fake)]),
+    "lq_fake_groups": (_status, [_P(lq_fake), _u64, _u64, _P(_u64), _err]),
+    "lq_fake_start": (_status, [_ctx, _P(lq_fake), _u64, _u64, _P(_float), _err]),
+    "lq_fake_observe": (_status, [_ctx, _P(lq_fake), _u64, _u64, _P(_float), _err]),
+    "lq_fake_forward": (_status, [_ctx, _P(lq_fake), _u64, _u64, _P(_float), _P(_float), _err]),
+    "lq_fake_encode": (_status, [_ctx, _P(lq_fake), _u64, _u64, _P(_float), _P(_tensor), _err]),
+    "lq_fake_grads_init": (None, [_P(lq_fake_grads)]),
+    "lq_fake_backward": (_status, [_ctx, _P(lq_fake), _u64, _u64, _P(lq_fake_grads), _err]),
 }
 
 

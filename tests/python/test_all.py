@@ -371,6 +371,33 @@ class Training(unittest.TestCase):
         with self.assertRaises(lq.Error):
             lq.Lora(tensor, 0, a, b).forward(x, n)
 
+    def test_fake(self):
+        rows, cols = 8, 64
+        x, dy = gaussian(rows * cols), gaussian(rows * cols)
+        fitted = lq.Fake("ternary:t", (rows, cols))
+        self.assertEqual(fitted.forward(x), lq.Tensor.encode(x, "ternary:t", (rows, cols)).decode())
+        self.assertEqual(fitted.backward(x, dy), (dy, None, None))
+        affine = lq.Fake("int4:g32:zp", (rows, cols), "affine")
+        affine.start(x)
+        self.assertEqual(affine.forward(x),
+                         lq.Tensor.encode(x, "int4:g32:zp", (rows, cols)).decode())
+        dx, dscales, dzeros = affine.backward(x, dy)
+        self.assertEqual((len(dx), len(dscales), len(dzeros)), (rows * cols, 16, 16))
+        lsq = lq.Fake("int2:ch:f32", (rows, cols), "lsq", grad_factor=1)
+        lsq.start(x)
+        y = lsq.forward(x)
+        self.assertEqual(lsq.encode(x).decode(), y)
+        dx, dscales, _ = lsq.backward(x, dy)
+        self.assertTrue(any(dscales) and 0 < dx.count(0) < len(dx))
+        delayed = lq.Fake("fp8_e4m3:t", (rows, cols), "lsq", history=4)
+        delayed.observe(x)
+        self.assertAlmostEqual(delayed.scales[0] * 448, max(map(abs, x)), places=5)
+        self.assertLess(relative_rmse(delayed.forward(x), x), 0.04)
+        with self.assertRaises(lq.Error):
+            lq.Fake("nf4:b64:dq", (rows, cols), "lsq")
+        with self.assertRaises(lq.Error):
+            lsq.forward(array("f", [float("nan")] * (rows * cols)))
+
     def test_parallel(self):
         done = set()
         lq.parallel(done.add, 10, lq.Context(threads=2))
