@@ -41,6 +41,24 @@ static lq_level detect(void)
     return e7 & (1u << 4) ? LQ_LEVEL_AVX2_VNNI : LQ_LEVEL_AVX2;
 }
 
+#elif defined(__aarch64__) && LQI_BUILD_NEON
+
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+/* Every such CPU has NEON; Linux says what else it has, in these bits. */
+static lq_level detect(void)
+{
+#if defined(__linux__)
+    const unsigned long dotprod = 1ul << 20, i8mm = 1ul << 13;
+
+    if (getauxval(AT_HWCAP) & dotprod)
+        return getauxval(AT_HWCAP2) & i8mm ? LQ_LEVEL_NEON_I8MM : LQ_LEVEL_NEON_DOTPROD;
+#endif
+    return LQ_LEVEL_NEON;
+}
+
 #else
 
 static lq_level detect(void)
@@ -50,23 +68,32 @@ static lq_level detect(void)
 
 #endif
 
-/* Levels are cumulative, so the build only decides where the ladder ends. */
+/* Levels of one kind of CPU are cumulative, so the build only decides where the ladder ends. */
+static lq_level top_of_build(void)
+{
+#if LQI_BUILD_NEON
+    return LQI_BUILD_NEON_I8MM ? LQ_LEVEL_NEON_I8MM :
+           LQI_BUILD_NEON_DOTPROD ? LQ_LEVEL_NEON_DOTPROD : LQ_LEVEL_NEON;
+#else
+    return LQI_BUILD_AVX512 ? LQ_LEVEL_AVX512_BF16 : LQ_LEVEL_AVX2_VNNI;
+#endif
+}
+
 lq_level lqi_level_best(void)
 {
     lq_level level = detect();
 
-#if !LQI_BUILD_AVX512
-    if (level > LQ_LEVEL_AVX2_VNNI)
-        level = LQ_LEVEL_AVX2_VNNI;
-#endif
-    return level;
+    return level < top_of_build() ? level : top_of_build();
 }
 
 int lqi_level_usable(lq_level level)
 {
+    lq_level best = lqi_level_best();
+
     if (!lq_level_name(level))
         return 0;
-    return level <= lqi_level_best();
+    return level == LQ_LEVEL_REF ||
+           (level <= best && (level >= LQ_LEVEL_NEON) == (best >= LQ_LEVEL_NEON));
 }
 
 /* ------------------------------------------------------------------- names */

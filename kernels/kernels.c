@@ -27,4 +27,20 @@ void lqi_kernels_init(lqi_kernels *k, lq_level level)
     if (level == LQ_LEVEL_AVX512_BF16)
         lqi_kernels_init_avx512_bf16(k);
 #endif
+#if LQI_BUILD_NEON
+    if (level >= LQ_LEVEL_NEON)
+        lqi_kernels_init_neon(k);
+#endif
+#if LQI_BUILD_NEON_DOTPROD
+    if (level >= LQ_LEVEL_NEON_DOTPROD) {
+        k->panel = &lqi_panel_kernels_neon_dotprod;
+        k->sums = &lqi_panel_sums_neon_dotprod;
+    }
+#endif
+#if LQI_BUILD_NEON_I8MM
+    if (level >= LQ_LEVEL_NEON_I8MM) {
+        k->panel = &lqi_panel_kernels_neon_i8mm;
+        k->sums = &lqi_panel_sums_neon_i8mm;
+    }
+#endif
 }

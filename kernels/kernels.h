@@ -27,6 +27,15 @@
 #ifndef LQI_BUILD_AVX512
 #define LQI_BUILD_AVX512 0
 #endif
+#ifndef LQI_BUILD_NEON
+#define LQI_BUILD_NEON 0
+#endif
+#ifndef LQI_BUILD_NEON_DOTPROD
+#define LQI_BUILD_NEON_DOTPROD 0
+#endif
+#ifndef LQI_BUILD_NEON_I8MM
+#define LQI_BUILD_NEON_I8MM 0
+#endif
 
 /* ---------------------------------------------------------------- decoding */
 
@@ -575,5 +584,7 @@ void lqi_kernels_init_optim_ref(lqi_kernels *k);
 void lqi_kernels_init_avx2(lqi_kernels *k);
 void lqi_kernels_init_avx512(lqi_kernels *k);
 void lqi_kernels_init_avx512_bf16(lqi_kernels *k);
+void lqi_kernels_init_neon(lqi_kernels *k);
+void lqi_kernels_init_neon_codes(lqi_kernels *k);
 
 #endif

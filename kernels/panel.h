@@ -243,5 +243,8 @@ extern const lqi_panel_kernels lqi_panel_kernels_ref;
 extern const lqi_panel_kernels lqi_panel_kernels_avx2;
 extern const lqi_panel_kernels lqi_panel_kernels_avx2_vnni;
 extern const lqi_panel_kernels lqi_panel_kernels_avx512;
+extern const lqi_panel_kernels lqi_panel_kernels_neon;
+extern const lqi_panel_kernels lqi_panel_kernels_neon_dotprod;
+extern const lqi_panel_kernels lqi_panel_kernels_neon_i8mm;
 
 #endif

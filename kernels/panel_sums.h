@@ -28,5 +28,8 @@ extern const lqi_panel_sums lqi_panel_sums_ref;
 extern const lqi_panel_sums lqi_panel_sums_avx2;
 extern const lqi_panel_sums lqi_panel_sums_avx2_vnni;
 extern const lqi_panel_sums lqi_panel_sums_avx512;
+extern const lqi_panel_sums lqi_panel_sums_neon;
+extern const lqi_panel_sums lqi_panel_sums_neon_dotprod;
+extern const lqi_panel_sums lqi_panel_sums_neon_i8mm;
 
 #endif

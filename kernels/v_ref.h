@@ -118,6 +118,8 @@ V_INLINE v_bytes v_table6_at(v_table6 t, v_bytes i, const int bits)
     return v_table6_high(t, i);
 }
 
+V_INLINE v_bytes v_table6_top(v_table6 t, v_bytes i) { return v_table6_at(t, i >> 4, 4); }
+
 V_INLINE v_u32 v_dot4(v_u32 sum, v_bytes w, v_u32 x)
 {
     for (int k = 0; k < 32; k += 8)
@@ -125,9 +127,16 @@ V_INLINE v_u32 v_dot4(v_u32 sum, v_bytes w, v_u32 x)
     return sum;
 }
 
+V_INLINE v_u32 v_dot4_of(v_u32 sum, v_bytes w, const int32_t *x, int i)
+{
+    return v_dot4(sum, w, (uint32_t)x[i]);
+}
+
+/* The low half with its sign.  No (int16_t): of sums of such products for two columns, gcc 12
+ * at -O3 for ARM loses half of the terms. */
+V_INLINE uint32_t v_low_half(v_u32 u) { return ((u & 0xffff) ^ 0x8000) - 0x8000; }
+
 V_INLINE v_u32 v_dot2(v_u32 sum, v_u32 w, v_u32 x)
 {
-    for (int k = 0; k < 32; k += 16)
-        sum += (uint32_t)((int32_t)(int16_t)(w >> k) * (int16_t)(x >> k));
-    return sum;
+    return sum + v_low_half(w) * v_low_half(x) + v_low_half(w >> 16) * v_low_half(x >> 16);
 }

@@ -6,8 +6,9 @@
 #
 #     tests/long.sh [clang] [sanitizers] [threads] [plain] [aarch64] [fuzz [SECONDS]]
 #
-# Without arguments: all.  Needs clang, libclang-rt-14-dev; aarch64 needs
-# gcc-aarch64-linux-gnu and qemu-user.
+# Without arguments: all.  Needs clang, libclang-rt-14-dev.  aarch64 needs
+# gcc-aarch64-linux-gnu and qemu-user, and after 'dpkg --add-architecture arm64' the packages
+# libcmocka-dev:arm64, libjansson-dev:arm64 and libxxhash-dev:arm64.
 set -eu
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- clang sanitizers threads plain aarch64 fuzz 300
@@ -39,13 +40,9 @@ while [ $# -gt 0 ]; do
         meson test -C build-tsan --print-errorlogs --timeout-multiplier 5 ctx tensor matmul ;;
     plain) build_and_test plain gcc --buildtype=release -Dsimd=false -Djson=disabled ;;
     aarch64)
-        echo "== aarch64"
-        mkdir -p build-aarch64
-        # The core, its hashes and its products, without dependencies.
-        aarch64-linux-gnu-gcc -static -std=c11 -O2 -ffp-contract=off -D_GNU_SOURCE -Iinclude -I. \
-            tests/golden/hashes_main.c lib/base/*.c lib/format/*.c lib/layout/*.c lib/core/*.c \
-            kernels/*.c -lm -lpthread -o build-aarch64/hashes
-        qemu-aarch64 build-aarch64/hashes tests/golden/hashes.txt ;;
+        # The programs of C under qemu, whose CPU has dotprod and i8mm: all levels of ARM.
+        build_and_test aarch64 aarch64-linux-gnu-gcc --buildtype=release \
+            --cross-file tests/aarch64.cross ;;
     fuzz)
         seconds=300
         case ${1:-} in [0-9]*) seconds=$1; shift ;; esac

@@ -73,14 +73,14 @@ P_INLINE void float_rows(const int bits, const int shape, const int T, const lqi
 #define FLOATS_T(T) \
     FUSED_HEAD(floats_##T) \
     { \
-        FUSED_BODY(float_rows(p->bits, p->shape, T, p, panel, chunks, a, row, y)) \
+        FUSED_BODY(1, float_rows(p->bits, p->shape, T, p, panel, chunks, a, row, y)) \
     }
 FLOATS_T(1) FLOATS_T(4) FLOATS_T(8)
 #else
 #define FLOATS_ONE(bits, shape, T) \
     FUSED_HEAD(floats_##bits##_##shape##_##T) \
     { \
-        FUSED_BODY(float_rows(bits, LQI_##shape, T, p, panel, chunks, a, row, y)) \
+        FUSED_BODY(1, float_rows(bits, LQI_##shape, T, p, panel, chunks, a, row, y)) \
     }
 #define FUSED(bits, shape)
 #define FLOATS(bits, shape) \

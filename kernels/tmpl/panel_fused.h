@@ -5,10 +5,17 @@
  * Codes become bytes in registers and meet every column at once; the order of additions is
  * that of lqi_panel_fused_fn.  Written once, inlined with constants for each width of codes,
  * shape and number of columns.
+ *
+ * Parameter: FUSED_VECTORS(T), vectors of rows that go along the panel together for T columns;
+ * 1 if nothing is said.
  */
 #define FUSED_MAX 8
 
-/* What a kernel carries along a panel. */
+#ifndef FUSED_VECTORS
+#define FUSED_VECTORS(T) 1
+#endif
+
+/* What a kernel carries along a panel for V_LANES rows. */
 typedef struct fused_state {
     v_f32 y[FUSED_MAX], part[FUSED_MAX];
     v_u32 dot[FUSED_MAX], low[FUSED_MAX];   /* low: products of integer minimums */
@@ -90,9 +97,10 @@ P_INLINE void fused_dots(const int T, const v_bytes *v, int first, const int n,
                          const int32_t *x, fused_state *s)
 {
     EACH(j, n)
-        EACH(t, T)
-            s->dot[t] = v_dot4(s->dot[t], v[first + j],
-                               v_set1u((uint32_t)x[(first + j) * T + t]));
+        EACH(t, T) {
+            const int at = (first + j) * T + t;
+            s->dot[t] = v_dot4_of(s->dot[t], v[first + j], x + at / 4 * 4, at % 4);
+        }
 }
 
 /* Dots of one step, or of what a unit has of it; first .. first + n are its bytes. */
@@ -117,7 +125,7 @@ P_INLINE void fused_part(const int shape, const int T, const lqi_panel *p, const
     }
 }
 
-/* One unit, at 'codes'. */
+/* One unit of V_LANES rows, at 'codes'. */
 P_INLINE void fused_unit(const int bits, const int shape, const int T, const lqi_panel *p,
                          const unit_tables *tables, const chunk_view *c, int pair, const int u,
                          const uint8_t *codes, unsigned row, fused_acts *a, fused_state *s)
@@ -150,67 +158,95 @@ P_INLINE void fused_prefetch(const int bits, const int shape, const uint8_t *pan
         v_prefetch((uintptr_t)panel + FUSED_AHEAD + (unsigned)i);
 }
 
-/* Rows [row, row + V_LANES) of the panel. */
+/* The same of all rows, which meet the same activations. */
+P_INLINE void fused_units(const int bits, const int shape, const int T, const lqi_panel *p,
+                          const unit_tables *tables, const chunk_view *c, int pair, const int u,
+                          const uint8_t *codes, unsigned row, fused_acts *a, fused_state *s)
+{
+    const int vectors = FUSED_VECTORS(T);
+    const fused_acts start = *a;
+
+    EACH(r, vectors) {
+        *a = start;
+        fused_unit(bits, shape, T, p, tables, c, pair, u, codes, row + V_LANES * r, a, &s[r]);
+    }
+}
+
+/* The 256 columns begin. */
+P_INLINE void fused_open(const int T, fused_state *s)
+{
+    EACH(t, T) {
+        s->part[t] = v_set1(0);
+        s->low[t] = v_set1u(0);
+    }
+}
+
+/* Rows [row, row + FUSED_VECTORS(T) * V_LANES) of the panel. */
 P_INLINE void fused_rows(const int bits, const int shape, const int T, const lqi_panel *p,
                          const uint8_t *panel, size_t chunks, const lqi_acts_tile *tile,
                          unsigned row, float *y)
 {
     const lqi_panel_geometry *g = &lqi_panel_shapes[shape];
-    const int step = g->step, acts = g->acts, min = g->min;
+    const int step = g->step, acts = g->acts, min = g->min, vectors = FUSED_VECTORS(T);
     const unit_tables tables = unit_tables_load(p);
     fused_acts a = { tile->x, tile->sum[sums_of(step)],
                      min == LQI_MIN_INT ? tile->pair[sums_of(step)] : NULL,
                      tile->scale, tile->fsum };
-    fused_state s;
+    fused_state s[LQI_PANEL_ROWS / V_LANES];
 
-    EACH(t, T)
-        s.y[t] = v_set1(0);
+    EACH(r, vectors)
+        EACH(t, T)
+            s[r].y[t] = v_set1(0);
     for (; chunks; chunks--) {
         chunk_view c = { panel, panel + g->front, NULL };
         fused_prefetch(bits, shape, panel);
-        EACH(t, T) {
-            s.part[t] = v_set1(0);
-            s.low[t] = v_set1u(0);
-        }
+        EACH(r, vectors)
+            fused_open(T, &s[r]);
         for (int pair = 0; pair < 4; pair++) {
             const uint8_t *codes = c.head + g->head;
             if (shape == LQI_K16_MIN) {
-                fused_mins(shape, T, &c, 0, row, a.pair, &s);
+                EACH(r, vectors)
+                    fused_mins(shape, T, &c, 0, row + V_LANES * r, a.pair, &s[r]);
                 a.pair += 2 * T;
             }
-            fused_unit(bits, shape, T, p, &tables, &c, pair, 0, codes, row, &a, &s);
-            fused_unit(bits, shape, T, p, &tables, &c, pair, 1, codes + 64 * bits, row, &a, &s);
+            fused_units(bits, shape, T, p, &tables, &c, pair, 0, codes, row, &a, s);
+            fused_units(bits, shape, T, p, &tables, &c, pair, 1, codes + 64 * bits, row, &a, s);
             c.head = codes + 128 * bits;
         }
         c.tail = c.head;
         if (shape == LQI_K32_MIN) {
-            fused_mins(shape, T, &c, 0, row, a.pair, &s);
-            fused_mins(shape, T, &c, 1, row, a.pair + 2 * T, &s);
+            EACH(r, vectors) {
+                fused_mins(shape, T, &c, 0, row + V_LANES * r, a.pair, &s[r]);
+                fused_mins(shape, T, &c, 1, row + V_LANES * r, a.pair + 2 * T, &s[r]);
+            }
             a.pair += 4 * T;
         }
         if (acts == LQI_ACTS_256) {
-            fused_chunk(shape, T, p, &c, row, a.scale, &s);
+            EACH(r, vectors)
+                fused_chunk(shape, T, p, &c, row + V_LANES * r, a.scale, &s[r]);
             a.scale += T;
         }
         panel = c.tail + g->tail;
     }
-    EACH(t, T)
-        v_store(y + LQI_PANEL_ROWS * t + row, s.y[t]);
+    EACH(r, vectors)
+        EACH(t, T)
+            v_store(y + LQI_PANEL_ROWS * t + row + V_LANES * r, s[r].y[t]);
 }
 
-/* All rows, V_LANES at a time. */
+/* All rows, so many at a time. */
 #define FUSED_HEAD(name) \
     static void name(const lqi_panel *p, const uint8_t *panel, size_t chunks, \
                      const lqi_acts_tile *a, float *y)
-#define FUSED_BODY(rows) \
-    for (unsigned row = 0; row < LQI_PANEL_ROWS; row += V_LANES) \
+#define FUSED_BODY(vectors, rows) \
+    for (unsigned row = 0; row < LQI_PANEL_ROWS; row += V_LANES * (vectors)) \
         rows;
 
 #if defined(V_GENERIC)
 #define FUSED_T(T) \
     FUSED_HEAD(fused_##T) \
     { \
-        FUSED_BODY(fused_rows(p->bits, p->shape, T, p, panel, chunks, a, row, y)) \
+        FUSED_BODY(FUSED_VECTORS(T), \
+                   fused_rows(p->bits, p->shape, T, p, panel, chunks, a, row, y)) \
     }
 FUSED_T(1) FUSED_T(4) FUSED_T(8)
 #else
@@ -223,7 +259,7 @@ FUSED_T(1) FUSED_T(4) FUSED_T(8)
     } \
     FUSED_HEAD(fused_##bits##_##shape##_##T) \
     { \
-        FUSED_BODY(rows_##bits##_##shape##_##T(p, panel, chunks, a, row, y)) \
+        FUSED_BODY(FUSED_VECTORS(T), rows_##bits##_##shape##_##T(p, panel, chunks, a, row, y)) \
     }
 #define FUSED(bits, shape) \
     FUSED_ONE(bits, shape, 1) FUSED_ONE(bits, shape, 4) FUSED_ONE(bits, shape, 8)

@@ -7,6 +7,10 @@
  */
 #define STRIP_VECTORS (STRIP_PANELS * LQI_PANEL_ROWS / V_LANES)
 
+#if defined(V_MATRIX) && !V_SIGNED
+#error "panel_tile.h: products of matrices start from 0"
+#endif
+
 /* ------------------------------------------------------------------ strips */
 
 P_INLINE v_bytes strip_zero(const lqi_panel *p, const chunk_view *c, int pair, int u,
@@ -90,8 +94,15 @@ P_INLINE void strip_unit(const int bits, const unit_tables *tables, const uint8_
     v_bytes v[8];
 
     unit_decode(bits, tables, codes + 4 * row, v);
+    if (zeros)
+        EACH(j, 8)
+            v[j] = v_bytes_add(v[j], zero);
+#if defined(V_MATRIX)
+    EACH(j, 4)
+        v_matrix_rows(&v[2 * j], &v[2 * j + 1]);
+#endif
     EACH(j, 8)
-        v_bytes_store(out[j] + 4 * to, zeros ? v_bytes_add(v[j], zero) : v[j]);
+        v_bytes_store(out[j] + 4 * to, v[j]);
 }
 
 /* Rows [row, row + V_LANES) of the panel to the strip's rows from 'to' on. */
@@ -142,7 +153,44 @@ typedef struct tile_state {
 
 #define VECTORS EACH(i, STRIP_VECTORS)
 
-/* All dots of a step, from line 'line' of the strip. */
+#if defined(V_MATRIX)
+
+/* All dots of a step, from line 'line' of the strip: two lines hold eight columns, and a
+ * product is of two rows and two columns of the product.  An odd last one goes with the one
+ * before it, once more.  Nothing is added to what was in s->dot, which is 0. */
+P_INLINE void tile_dots(const int step, const int T, const lqi_strip *strip, size_t line,
+                        const int32_t *x, tile_state *s)
+{
+    v_u32 sum[(TILE_MAX + 1) / 2][STRIP_VECTORS][2];
+
+    EACH(t, (T + 1) / 2)
+        VECTORS
+            sum[t][i][0] = sum[t][i][1] = v_set1u(0);
+    for (int j = 0; j < step / 4; j += 2) {
+        v_bytes w[STRIP_VECTORS][2];
+        VECTORS
+            EACH(h, 2)
+                w[i][h] = v_bytes_load(strip->codes[line + (size_t)(j + h)] + 4 * V_LANES * i);
+        EACH(t, (T + 1) / 2) {
+            const int32_t *two = x + j * T + (2 * t < T - 1 ? 2 * t : T - 2);
+            v_u32 xt = v_matrix_columns(two, two + T);
+            VECTORS
+                EACH(h, 2)
+                    sum[t][i][h] = v_dot8(sum[t][i][h], w[i][h], xt);
+        }
+    }
+    EACH(t, (T + 1) / 2)
+        VECTORS {
+            const int first = 2 * t < T - 1 ? 2 * t : T - 2;
+            s->dot[first][i] = v_matrix_first(sum[t][i][0], sum[t][i][1]);
+            s->dot[first + 1][i] = v_matrix_second(sum[t][i][0], sum[t][i][1]);
+        }
+}
+
+#else
+
+/* All dots of a step, from line 'line' of the strip.  Where v_dot4_of() reads all four
+ * neighbours, T is no less (TILE_MAX 6). */
 P_INLINE void tile_dots(const int step, const int T, const lqi_strip *strip, size_t line,
                         const int32_t *x, tile_state *s)
 {
@@ -151,12 +199,14 @@ P_INLINE void tile_dots(const int step, const int T, const lqi_strip *strip, siz
         VECTORS
             w[i] = v_bytes_load(strip->codes[line + (size_t)j] + 4 * V_LANES * i);
         EACH(t, T) {
-            v_u32 xt = v_set1u((uint32_t)x[j * T + t]);
+            const int four = t < 4 ? 0 : T - 4;   /* four neighbours of which t is one */
             VECTORS
-                s->dot[t][i] = v_dot4(s->dot[t][i], w[i], xt);
+                s->dot[t][i] = v_dot4_of(s->dot[t][i], w[i], x + j * T + four, t - four);
         }
     }
 }
+
+#endif
 
 P_INLINE void tile_start(const int T, int offset, unsigned shift, const int32_t *minus_sum,
                          tile_state *s)

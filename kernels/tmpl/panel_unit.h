@@ -104,7 +104,7 @@ P_INLINE void unit_4(const unit_tables *t, const uint8_t *p, v_bytes v[8])
     EACH(i, 4) {
         v_bytes q = LINE(i);
         v[2 * i] = AT(q);
-        v[2 * i + 1] = AT(SHR(q, 4));
+        v[2 * i + 1] = v_table6_top(t->low, q);
     }
 }
 

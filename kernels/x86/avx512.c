@@ -30,10 +30,12 @@
 #include "kernels/tmpl/optim.h"
 #include "kernels/tmpl/tile_f32.h"
 #include "kernels/tmpl/slots.h"
+#include "kernels/tmpl/slots_codes.h"
 
 void lqi_kernels_init_avx512(lqi_kernels *k)
 {
     fill_slots(k);
+    fill_code_slots(k);
     k->panel = &lqi_panel_kernels_avx512;
     k->sums = &lqi_panel_sums_avx512;
 }

@@ -652,13 +652,19 @@ V_INLINE v_bytes v_table6_at(v_table6 t, v_bytes i, const int bits)
     return _mm256_blendv_epi8(r, low, five);
 }
 
+/* By bits 7..4 of each byte. */
+V_INLINE v_bytes v_table6_top(v_table6 t, v_bytes i)
+{
+    return v_table6_at(t, v_bytes_shr(i, 4), 4);
+}
+
 /* By bits 5..3 of each byte, from a table made for that: entry 8 k is for k. */
 V_INLINE v_bytes v_table6_high(v_table6 t, v_bytes i)
 {
     return v_table6_at(t, i, 6);
 }
 
-/* sum + w[0] x[0] + .. + w[3] x[3]; and the same of 16-bit halves. */
+/* sum + w[0] x[0] + .. + w[3] x[3] */
 V_INLINE v_u32 v_dot4(v_u32 sum, v_bytes w, v_u32 x)
 {
 #if defined(__AVXVNNI__)
@@ -669,6 +675,13 @@ V_INLINE v_u32 v_dot4(v_u32 sum, v_bytes w, v_u32 x)
 #endif
 }
 
+/* With x[i], a broadcast. */
+V_INLINE v_u32 v_dot4_of(v_u32 sum, v_bytes w, const int32_t *x, const int i)
+{
+    return v_dot4(sum, w, v_set1u((uint32_t)x[i]));
+}
+
+/* The same of 16-bit halves. */
 V_INLINE v_u32 v_dot2(v_u32 sum, v_u32 w, v_u32 x)
 {
     return sum + (v_u32)_mm256_madd_epi16((__m256i)w, (__m256i)x);

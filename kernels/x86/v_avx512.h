@@ -609,15 +609,28 @@ V_INLINE v_bytes v_table6_at(v_table6 t, v_bytes i, const int bits)
     return _mm512_permutexvar_epi8(i, t);
 }
 
+/* By bits 7..4 of each byte. */
+V_INLINE v_bytes v_table6_top(v_table6 t, v_bytes i)
+{
+    return v_table6_at(t, v_bytes_shr(i, 4), 4);
+}
+
 /* By bits 5..3 of each byte, from a table made for that. */
 V_INLINE v_bytes v_table6_high(v_table6 t, v_bytes i) { return _mm512_permutexvar_epi8(i, t); }
 
-/* sum + w[0] x[0] + .. + w[3] x[3], w without sign, x with; and the same of 16-bit halves. */
+/* sum + w[0] x[0] + .. + w[3] x[3], w without sign, x with */
 V_INLINE v_u32 v_dot4(v_u32 sum, v_bytes w, v_u32 x)
 {
     return (v_u32)_mm512_dpbusd_epi32((__m512i)sum, w, (__m512i)x);
 }
 
+/* With x[i], a broadcast. */
+V_INLINE v_u32 v_dot4_of(v_u32 sum, v_bytes w, const int32_t *x, const int i)
+{
+    return v_dot4(sum, w, v_set1u((uint32_t)x[i]));
+}
+
+/* The same of 16-bit halves. */
 V_INLINE v_u32 v_dot2(v_u32 sum, v_u32 w, v_u32 x)
 {
     return (v_u32)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)w, (__m512i)x);

@@ -136,7 +136,8 @@ static void small_types(void **state)
 
 static void levels_and_threads(void **state)
 {
-    static const lq_level levels[] = { LQ_LEVEL_REF, LQ_LEVEL_AVX2, LQ_LEVEL_AVX512_VNNI };
+    static const lq_level levels[] = { LQ_LEVEL_REF, LQ_LEVEL_AVX2, LQ_LEVEL_AVX512_VNNI,
+                                       LQ_LEVEL_NEON };
     float *x = activations(N, COLS, 3);
     lq_ctx *one = test_ctx(LQ_LEVEL_REF, 1);
     lq_stats *first = make(one, 1);

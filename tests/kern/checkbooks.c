@@ -10,7 +10,8 @@
 #include "common.h"
 #include "lib/core/core.h"
 
-static const lq_level levels[] = { LQ_LEVEL_REF, LQ_LEVEL_AVX2, LQ_LEVEL_AVX512_VNNI };
+static const lq_level levels[] = { LQ_LEVEL_REF, LQ_LEVEL_AVX2, LQ_LEVEL_AVX512_VNNI,
+                                   LQ_LEVEL_NEON };
 
 static lq_ctx *ctx;
 static uint64_t seed = 1;

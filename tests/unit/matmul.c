@@ -47,7 +47,8 @@ static void check_bound(lq_level level, uint64_t n, uint64_t cols, const float *
 
 static void every_spec_every_level(void **state)
 {
-    static const lq_level levels[] = { LQ_LEVEL_REF, LQ_LEVEL_AVX2, LQ_LEVEL_AVX512_VNNI };
+    static const lq_level levels[] = { LQ_LEVEL_REF, LQ_LEVEL_AVX2, LQ_LEVEL_AVX512_VNNI,
+                                       LQ_LEVEL_NEON };
 
     (void)state;
     for (size_t l = 0; l < COUNT(levels); l++) {

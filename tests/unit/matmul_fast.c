@@ -14,7 +14,8 @@
 static float ones[1536], w[ROWS * 1536], d[ROWS * 1536], x[N * 1536], y[N * ROWS], z[N * ROWS];
 
 static const lq_level levels[] = { LQ_LEVEL_REF, LQ_LEVEL_AVX2, LQ_LEVEL_AVX2_VNNI,
-                                   LQ_LEVEL_AVX512_VNNI, LQ_LEVEL_AVX512_BF16 };
+                                   LQ_LEVEL_AVX512_VNNI, LQ_LEVEL_AVX512_BF16, LQ_LEVEL_NEON,
+                                   LQ_LEVEL_NEON_DOTPROD, LQ_LEVEL_NEON_I8MM };
 
 static lq_matmul_args args_for(uint64_t n, uint64_t cols, float *to)
 {

@@ -13,7 +13,8 @@
 
 static float x[MAX], y[MAX], z[MAX];
 
-static const lq_level levels[] = { LQ_LEVEL_REF, LQ_LEVEL_AVX2, LQ_LEVEL_AVX512_VNNI };
+static const lq_level levels[] = { LQ_LEVEL_REF, LQ_LEVEL_AVX2, LQ_LEVEL_AVX512_VNNI,
+                                   LQ_LEVEL_NEON };
 
 /* The largest error of numbers within +-3.5: a 4-bit step, more for coarse formats. */
 static float largest_error(const char *spec)
