@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libquant/train.h - training: optimizers, LoRA, fake quantization
+ * libquant/train.h - training: optimizers, LoRA, fake quantization, paged arrays
  *
- * Nothing here owns memory: parameters, gradients and the optimizer's state are the
+ * Optimizers own no memory: parameters, gradients and the optimizer's state are the
  * caller's arrays, so they can lie in files, in mapped memory or in a framework's tensors,
- * and are saved and restored as they are.
+ * and are saved and restored as they are.  Paged arrays are such arrays, larger than the
+ * memory that they may take.
  */
 #ifndef LIBQUANT_TRAIN_H
 #define LIBQUANT_TRAIN_H
@@ -351,6 +352,129 @@ LQ_API void lq_fake_grads_init(lq_fake_grads *grads);
 
 LQ_API lq_status lq_fake_backward(const lq_ctx *ctx, const lq_fake *fake, uint64_t rows,
                                   uint64_t cols, const lq_fake_grads *grads, lq_error *error);
+
+/* ------------------------------------------------------------ paged arrays */
+
+/*
+ * Arrays in files that are mapped: plain pointers, of which only as much is in memory as a
+ * budget allows.  Several arrays share one budget.  The system moves pages; the pool tells it
+ * which: lq_paged_use() starts to read what is needed next, and what was used longest ago is
+ * written back and given up.
+ *
+ * Every pointer into an array may be used at any time, as long as the pool lives; what is
+ * touched without lq_paged_use() is read when it is touched, slowly, and is in memory
+ * beyond the budget until lq_paged_trim().  A file's blocks are reserved when the array is
+ * made, so stores cannot fail for want of room (on file systems that write in place).  An
+ * error of the disk while the system reads a page, or a file that somebody else cuts, kills
+ * the process with SIGBUS.
+ *
+ * Where the system is not Linux arrays are plain memory: read from their files when they are
+ * made, written by lq_paged_sync(), and the budget is not kept.
+ *
+ * A pool belongs to one thread at a time; the memory itself to whoever uses it.
+ */
+typedef struct lq_paged lq_paged;
+
+#define LQ_PAGED_MIN_BUDGET ((uint64_t)2 << 20)
+
+typedef struct lq_paged_opts {
+    size_t      struct_size;
+    const char *directory;      /* of temporary files; NULL: there are none */
+    uint64_t    budget_bytes;   /* 0: 256 MiB; at least LQ_PAGED_MIN_BUDGET */
+} lq_paged_opts;
+
+#define LQ_PAGED_OPTS_INIT { sizeof(lq_paged_opts), 0, 0 }
+LQ_API void lq_paged_opts_init(lq_paged_opts *opts);
+
+/*
+ * A pool without arrays.  'opts' NULL: defaults.  The context must outlive it.
+ * LQ_ERR_ARG (NULL; a budget that is too small), LQ_ERR_UNSUPPORTED, LQ_ERR_NOMEM.
+ */
+LQ_API lq_status lq_paged_create(const lq_ctx *ctx, const lq_paged_opts *opts,
+                                 lq_paged **pool, lq_error *error);
+
+/* Free all arrays and the pool.  NULL is allowed. */
+LQ_API void lq_paged_destroy(lq_paged *pool);
+
+/*
+ * An array of 'bytes' bytes, aligned to a page.  It belongs to the pool.  0 bytes: *data
+ * becomes NULL.  An array is a file, open as long as the array lives: for many small ones
+ * take a large one and cut it.
+ *
+ * 'path' NULL: of zeros, in a temporary file without a name.  Else in this file, which stays:
+ * a new or an empty one becomes 'bytes' zeros, one of just that size keeps its content, which
+ * is nothing but the array's bytes.
+ *
+ * LQ_ERR_ARG (NULL; no path and no directory), LQ_ERR_OVERFLOW, LQ_ERR_NOMEM, LQ_ERR_NOSPACE
+ * (also the limit of the process), LQ_ERR_NOTFOUND (no such directory), LQ_ERR_IO (also: no
+ * regular file), LQ_ERR_MISMATCH (a file of another size), LQ_ERR_OVERLAP (a file that is a
+ * paged array already), LQ_ERR_UNSUPPORTED (a file system that lies in memory).  Then there
+ * is no file that was not there before.
+ */
+LQ_API lq_status lq_paged_alloc(lq_paged *pool, uint64_t bytes, const char *path, void **data,
+                                lq_error *error);
+
+/* Free the array that begins at 'data'; NULL is allowed.  Its file stays if it has a name.
+ * LQ_ERR_ARG (no array begins there). */
+LQ_API lq_status lq_paged_free(lq_paged *pool, void *data);
+
+/* What is done with memory.  Pinned. */
+enum {
+    LQ_PAGED_READ  = 0,
+    LQ_PAGED_WRITE = 1   /* read or written */
+};
+
+/*
+ * [data, data + bytes), in one array, is used now or soon: start to read what is missing of
+ * it, and give up what was used longest ago.  Does not wait for what it reads.  Pages move in
+ * segments of a 32nd of the budget (64 KiB to 16 MiB, from the beginning of the array), and
+ * what was named last stays as long as its segments fit the budget.  'access' tells what will
+ * have to be written and is for the counters: nothing that is stored is ever lost.
+ *
+ * LQ_ERR_ARG (NULL pool; not in one array), LQ_ERR_LIMIT (more than the budget at once),
+ * LQ_ERR_IO, LQ_ERR_NOSPACE (writing back).
+ */
+LQ_API lq_status lq_paged_use(lq_paged *pool, const void *data, uint64_t bytes, int32_t access,
+                              lq_error *error);
+
+/* Give up everything that is in memory without lq_paged_use().  LQ_ERR_ARG, LQ_ERR_IO,
+ * LQ_ERR_NOSPACE. */
+LQ_API lq_status lq_paged_trim(lq_paged *pool, lq_error *error);
+
+/*
+ * Wait until the arrays that have a name are in their files, whatever then happens to the
+ * process or the machine.  What is stored afterwards may be there or not.
+ * LQ_ERR_ARG, LQ_ERR_IO, LQ_ERR_NOSPACE.
+ */
+LQ_API lq_status lq_paged_sync(lq_paged *pool, lq_error *error);
+
+typedef struct lq_paged_info {
+    size_t   struct_size;
+    uint64_t budget;
+    uint64_t bytes;      /* of all arrays */
+    uint64_t resident;   /* of these in memory now, in whole pages, as the system counts
+                            (mincore) */
+    uint64_t read;       /* bytes that lq_paged_use() did not find in memory */
+    uint64_t written;    /* bytes named with LQ_PAGED_WRITE that were written back */
+} lq_paged_info;
+
+#define LQ_PAGED_INFO_INIT { sizeof(lq_paged_info), 0, 0, 0, 0, 0 }
+LQ_API void lq_paged_info_init(lq_paged_info *info);
+
+/* LQ_ERR_ARG. */
+LQ_API lq_status lq_paged_get(const lq_paged *pool, lq_paged_info *info);
+
+/*
+ * lq_optimizer_step() on the threads of the pool's context, for arrays of which some or all
+ * lie in the pool: a segment's numbers after the other, the next ones being read meanwhile.
+ * The bytes are those of lq_optimizer_step().  Even steps begin at the end, where the odd ones
+ * before them have left pages in memory.
+ *
+ * Statuses as there, and those of lq_paged_use(): LQ_ERR_IO and LQ_ERR_NOSPACE can come in
+ * the middle, when some of the numbers are stepped and others are not.
+ */
+LQ_API lq_status lq_paged_step(lq_paged *pool, const lq_optimizer *optimizer,
+                               const lq_params *params, lq_error *error);
 
 #ifdef __cplusplus
 }

@@ -3,7 +3,7 @@
  * lib/train/optimizer.c - one step of an optimizer over arrays of the caller
  */
 #include "lib/core/core.h"
-#include "libquant/train.h"
+#include "lib/train/optimizer.h"
 
 #include <math.h>
 
@@ -158,26 +158,56 @@ struct work {
     uint32_t     state_bits;
 };
 
-static void *state_at(const struct work *w, void *state, uint64_t at)
+static void *state_at(void *state, uint32_t state_bits, uint64_t at)
 {
-    return state ? (uint8_t *)state + at * w->state_bits / 8 : NULL;
+    return state ? (uint8_t *)state + at * state_bits / 8 : NULL;
+}
+
+lq_params lqi_params_cut(const lq_params *p, uint32_t state_bits, uint64_t at, uint64_t n)
+{
+    uint64_t block = at / LQI_STATE_BLOCK;
+    lq_params part = *p;
+
+    part.n = lqi_min(n, p->n - at);
+    part.values = p->values + at;
+    part.grads = p->grads + at;
+    part.m = state_at(p->m, state_bits, at);
+    part.v = state_at(p->v, state_bits, at);
+    part.m_scales = p->m_scales ? p->m_scales + block : NULL;
+    part.v_scales = p->v_scales ? p->v_scales + block : NULL;
+    return part;
 }
 
 static void chunk_task(void *arg, size_t index)
 {
     const struct work *w = arg;
-    const lq_params *p = &w->p;
-    uint64_t at = (uint64_t)index * CHUNK, block = at / LQI_STATE_BLOCK;
+    lq_params p = lqi_params_cut(&w->p, w->state_bits, (uint64_t)index * CHUNK, CHUNK);
     lqi_step s = w->step;
 
-    s.p = p->values + at;
-    s.g = p->grads + at;
-    s.n = (size_t)lqi_min(CHUNK, p->n - at);
-    s.state[0] = state_at(w, p->m, at);
-    s.state[1] = state_at(w, p->v, at);
-    s.absmax[0] = p->m_scales ? p->m_scales + block : NULL;
-    s.absmax[1] = p->v_scales ? p->v_scales + block : NULL;
+    s.p = p.values;
+    s.g = p.grads;
+    s.n = (size_t)p.n;
+    s.state[0] = p.m;
+    s.state[1] = p.v;
+    s.absmax[0] = p.m_scales;
+    s.absmax[1] = p.v_scales;
     w->run(&s);
+}
+
+lq_status lqi_step_open(const lq_optimizer *optimizer, const lq_params *params, lq_optimizer *o,
+                        lq_params *p)
+{
+    lq_status status;
+
+    if (!optimizer || !params)
+        return LQ_ERR_ARG;
+    memset(o, 0, sizeof *o);
+    memset(p, 0, sizeof *p);
+    if ((status = read_optimizer(optimizer, o)) ||
+        (status = lqi_opts_read(p, sizeof *p, params)) ||
+        (status = check_arrays(o, p)))
+        return status;
+    return o->step == 0 ? LQ_ERR_ARG : LQ_OK;
 }
 
 lq_status lq_optimizer_step(const lq_ctx *ctx, const lq_optimizer *optimizer,
@@ -185,16 +215,10 @@ lq_status lq_optimizer_step(const lq_ctx *ctx, const lq_optimizer *optimizer,
 {
     lq_optimizer o;
     struct work w = { 0 };
-    lq_status status;
+    lq_status status = ctx ? lqi_step_open(optimizer, params, &o, &w.p) : LQ_ERR_ARG;
 
-    if (!ctx || !optimizer || !params)
-        return LQ_ERR_ARG;
-    if ((status = read_optimizer(optimizer, &o)) ||
-        (status = lqi_opts_read(&w.p, sizeof w.p, params)) ||
-        (status = check_arrays(&o, &w.p)))
+    if (status)
         return status;
-    if (o.step == 0)
-        return LQ_ERR_ARG;
     w.step = make_step(&o);
     if (o.state_bits == 8 && (status = lqi_maps8_need(ctx, w.step.map)))
         return status;

@@ -27,6 +27,6 @@ from .lora import Lora, lora_scale
 from .native import GROUP_ALL
 from .tensor import (Acts, Encoder, Prepared, Rows, Tensor, gemm, matmul_rows,
                      matmul_transposed, prepared_bytes)
-from .train import Optimizer, parallel, sum_squares
+from .train import Optimizer, Paged, parallel, sum_squares
 
 __version__ = "0.1.0"

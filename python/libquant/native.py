@@ -68,8 +68,12 @@ class lq_stats(Structure):
     pass
 
 
+class lq_paged(Structure):
+    pass
+
+
 HANDLES = (lq_ctx, lq_codebook, lq_scales, lq_encoder, lq_tensor, lq_prepared, lq_acts, lq_file,
-           lq_writer, lq_checkpoint, lq_imatrix, lq_stats)
+           lq_writer, lq_checkpoint, lq_imatrix, lq_stats, lq_paged)
 
 # ------------------------------------------------------------------------ callbacks
 
@@ -245,6 +249,15 @@ class lq_merge_report(Structure):
                 ("error", c_double)]
 
 
+class lq_paged_opts(Structure):
+    _fields_ = [("struct_size", c_size_t), ("directory", c_char_p), ("budget_bytes", c_uint64)]
+
+
+class lq_paged_info(Structure):
+    _fields_ = [("struct_size", c_size_t), ("budget", c_uint64), ("bytes", c_uint64),
+                ("resident", c_uint64), ("read", c_uint64), ("written", c_uint64)]
+
+
 class lq_file_opts(Structure):
     _fields_ = [("struct_size", c_size_t), ("strict", c_int32), ("map", c_int32),
                 ("max_header", c_uint64), ("max_tensors", c_uint64)]
@@ -318,9 +331,9 @@ _err, _ctx, _spec, _shape, _rows = (_P(lq_error), _P(lq_ctx), _P(lq_spec), _P(lq
                                     _P(lq_rows))
 _codebook, _scales, _encoder, _tensor = (_P(lq_codebook), _P(lq_scales), _P(lq_encoder),
                                          _P(lq_tensor))
-_prepared, _acts, _file, _writer, _checkpoint, _imatrix, _stats = (
+_prepared, _acts, _file, _writer, _checkpoint, _imatrix, _stats, _paged = (
     _P(lq_prepared), _P(lq_acts), _P(lq_file), _P(lq_writer), _P(lq_checkpoint), _P(lq_imatrix),
-    _P(lq_stats))
+    _P(lq_stats), _P(lq_paged))
 
 # name: (result, argument types)
 FUNCTIONS = {
@@ -538,6 +551,17 @@ FUNCTIONS = {
     "lq_fake_encode": (_status, [_ctx, _P(lq_fake), _u64, _u64, _P(_float), _P(_tensor), _err]),
     "lq_fake_grads_init": (None, [_P(lq_fake_grads)]),
     "lq_fake_backward": (_status, [_ctx, _P(lq_fake), _u64, _u64, _P(lq_fake_grads), _err]),
+    "lq_paged_opts_init": (None, [_P(lq_paged_opts)]),
+    "lq_paged_create": (_status, [_ctx, _P(lq_paged_opts), _P(_paged), _err]),
+    "lq_paged_destroy": (None, [_paged]),
+    "lq_paged_alloc": (_status, [_paged, _u64, _text, _P(c_void_p), _err]),
+    "lq_paged_free": (_status, [_paged, c_void_p]),
+    "lq_paged_use": (_status, [_paged, c_void_p, _u64, c_int32, _err]),
+    "lq_paged_trim": (_status, [_paged, _err]),
+    "lq_paged_sync": (_status, [_paged, _err]),
+    "lq_paged_info_init": (None, [_P(lq_paged_info)]),
+    "lq_paged_get": (_status, [_paged, _P(lq_paged_info)]),
+    "lq_paged_step": (_status, [_paged, _P(lq_optimizer), _P(lq_params), _err]),
 }
 
 

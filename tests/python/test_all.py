@@ -339,6 +339,34 @@ class Training(unittest.TestCase):
         with self.assertRaises(ValueError):
             o.step(values[:5], grads, lr=0.01)
 
+    def test_paged(self):
+        with tempfile.TemporaryDirectory(dir=".") as folder:
+            path = os.path.join(folder, "x")
+            with lq.Paged(folder, 1 << 21) as pool:
+                try:
+                    x = pool.alloc(1 << 20, "f")
+                except lq.Error as e:
+                    self.skipTest(str(e))
+                o = lq.Optimizer(1 << 20, "lion", 8, paged=pool)
+                same = lq.Optimizer(1 << 20, "lion", 8)
+                values, grads = array("f", bytes(4 << 20)), array("f", [1.0]) * (1 << 20)
+                o.step(x, grads, lr=0.01)
+                same.step(values, grads, lr=0.01)
+                self.assertEqual(x[:9], memoryview(values)[:9])
+                self.assertEqual(o.state[0][-9:], same.state[0][-9:])
+                self.assertEqual(pool.alloc(0).nbytes, 0)
+                named = pool.alloc(10, path=path)
+                pool.use(named, write=True)
+                named[9] = 7
+                pool.sync()
+                pool.trim()
+                self.assertLess(pool.info()["resident"], 3 << 20)
+                pool.free(named)
+                self.assertEqual(pool.alloc(10, path=path)[9], 7)
+                with self.assertRaises(lq.Error):
+                    pool.alloc(11, path=path)
+                del x, o, named
+
     def test_sum_squares(self):
         self.assertEqual(lq.sum_squares(array("f", [3, 4])), 25)
 
