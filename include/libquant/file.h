@@ -426,6 +426,92 @@ LQ_API lq_status lq_imatrix_at(const lq_imatrix *imatrix, uint64_t index,
 LQ_API lq_status lq_imatrix_find(const lq_imatrix *imatrix, const char *name,
                                  const float **values, uint64_t *count);
 
+/* ----------------------------------------------------------------- adapter */
+
+/*
+ * LoRA adapters (libquant/train.h) as PEFT keeps them: a directory of adapter_config.json and
+ * adapter_model.safetensors.  For a linear layer MODULE, whose own weight of rows x cols is
+ * MODULE.weight in the model, the latter has
+ *
+ *     base_model.model.MODULE.lora_A.weight   [rank][cols]
+ *     base_model.model.MODULE.lora_B.weight   [rows][rank]
+ *
+ * of F32, F16 or BF16.  scale = alpha / rank, rank-stabilised alpha / sqrt(rank); patterns
+ * give modules a rank or an alpha of their own.
+ */
+typedef struct lq_adapter lq_adapter;
+
+/* A zeroed struct with struct_size, rank and alpha set is valid. */
+typedef struct lq_adapter_config {
+    size_t      struct_size;
+    const char *base_model;       /* "base_model_name_or_path", or NULL */
+    const char *task;             /* "task_type" ("CAUSAL_LM"), or NULL */
+    const char *const *targets;   /* "target_modules"; NULL: a pattern in the file, or, when it
+                                     is written, all modules by their full names */
+    uint64_t    target_count;
+    double      alpha;            /* "lora_alpha", not 0 */
+    double      dropout;          /* "lora_dropout" of its training */
+    uint32_t    rank;             /* "r" */
+    int32_t     rank_stabilised;  /* "use_rslora" */
+} lq_adapter_config;
+
+#define LQ_ADAPTER_CONFIG_INIT { sizeof(lq_adapter_config), 0, 0, 0, 0, 0, 0, 0, 0 }
+LQ_API void lq_adapter_config_init(lq_adapter_config *config);
+
+/* What one linear layer has: nearly an lq_lora. */
+typedef struct lq_adapter_module {
+    size_t      struct_size;
+    const char *name;         /* "model.layers.0.self_attn.q_proj" */
+    uint64_t    rows, cols;   /* of the layer's own weight */
+    const void *a, *b;        /* numbers of the machine's byte order */
+    lq_dtype    type;         /* F32 (0), F16, BF16 */
+    uint32_t    rank;
+    float       scale;        /* for writing, 0: what the config says */
+} lq_adapter_module;
+
+#define LQ_ADAPTER_MODULE_INIT { sizeof(lq_adapter_module), 0, 0, 0, 0, 0, 0, 0, 0 }
+LQ_API void lq_adapter_module_init(lq_adapter_module *module);
+
+/*
+ * Read the adapter in a directory, all of it.  Adapters with parts that a plain LoRA layer has
+ * not (DoRA, biases, modules saved whole, starts that changed the model) are refused, never
+ * read in part.
+ *
+ * LQ_ERR_NOTFOUND (a file, a member of the config, one of A and B), LQ_ERR_IO, LQ_ERR_FORMAT
+ * (not JSON, not safetensors), LQ_ERR_CORRUPT (a member of the wrong type or out of range),
+ * LQ_ERR_DUPLICATE, LQ_ERR_UNSUPPORTED (method, member or tensor is named), LQ_ERR_SHAPE,
+ * LQ_ERR_MISMATCH (ranks or types disagree), LQ_ERR_NONFINITE, LQ_ERR_NUMERIC (a scale does
+ * not fit a float), LQ_ERR_LIMIT, LQ_ERR_OVERFLOW, LQ_ERR_TRUNCATED, LQ_ERR_NOMEM.
+ */
+LQ_API lq_status lq_adapter_open(const lq_ctx *ctx, const char *path, lq_adapter **adapter,
+                                 lq_error *error);
+
+/* The same from the bytes of the two files, which are not kept. */
+LQ_API lq_status lq_adapter_open_memory(const lq_ctx *ctx, const void *config,
+                                        uint64_t config_bytes, const void *weights,
+                                        uint64_t weights_bytes, lq_adapter **adapter,
+                                        lq_error *error);
+LQ_API void lq_adapter_destroy(lq_adapter *adapter);
+
+/* Config and modules; pointers belong to the adapter.  Modules come in the order of their A
+ * in the file.  LQ_ERR_ARG; LQ_ERR_NOTFOUND: no module of this name. */
+LQ_API lq_status lq_adapter_get_config(const lq_adapter *adapter, lq_adapter_config *config);
+LQ_API uint64_t lq_adapter_count(const lq_adapter *adapter);
+LQ_API lq_status lq_adapter_at(const lq_adapter *adapter, uint64_t index,
+                               lq_adapter_module *module);
+LQ_API lq_status lq_adapter_find(const lq_adapter *adapter, const char *name, uint64_t *index);
+
+/*
+ * Write 'count' modules to a new directory, which appears complete or not at all; 'replace' 1:
+ * instead of an old one.  PEFT reads it.  LQ_ERR_ARG, LQ_ERR_DUPLICATE (two modules of a
+ * name), LQ_ERR_UNSUPPORTED (type), LQ_ERR_ALIGN, LQ_ERR_EXISTS, LQ_ERR_IO, LQ_ERR_NOSPACE,
+ * LQ_ERR_OVERFLOW, LQ_ERR_NOMEM.
+ */
+LQ_API lq_status lq_adapter_write(const lq_ctx *ctx, const char *path,
+                                  const lq_adapter_config *config,
+                                  const lq_adapter_module *modules, uint64_t count,
+                                  int32_t replace, lq_error *error);
+
 /* ------------------------------------------------------------------ verify */
 
 /* One finding of lq_verify(); strings live during the callback. */

@@ -28,10 +28,11 @@ static unsigned long shard_count(const lq_writer *w)
     return count ? count : 1;
 }
 
-static void shard_name(char *name, size_t size, unsigned long shard, unsigned long count)
+static void shard_name(const lq_writer *w, char *name, size_t size, unsigned long shard,
+                       unsigned long count)
 {
     if (count == 1)
-        snprintf(name, size, "%s", SINGLE_FILE);
+        snprintf(name, size, "%s", w->single ? w->single : SINGLE_FILE);
     else
         snprintf(name, size, "model-%05lu-of-%05lu" FILE_ENDING, shard + 1, count);
 }
@@ -61,7 +62,7 @@ static void build_index(const lq_writer *w, unsigned long count, lqi_buffer *b)
     lqi_buffer_text(b, "\n  },\n  \"weight_map\": {");
     for (unsigned long shard = 0; shard < count; shard++) {
         uint64_t last = shard_end(w, first);
-        shard_name(name, sizeof name, shard, count);
+        shard_name(w, name, sizeof name, shard, count);
         for (; first < last; first++) {
             lqi_buffer_text(b, first ? ",\n    " : "\n    ");
             lqi_json_put_string(b, w->tensors[first].name);
@@ -134,7 +135,7 @@ lq_status lqi_directory_write_header(lq_writer *w, lq_error *error)
     uint64_t first = 0;
     for (unsigned long shard = 0; shard < count; shard++) {
         uint64_t last = shard_end(w, first);
-        shard_name(name, sizeof name, shard, count);
+        shard_name(w, name, sizeof name, shard, count);
         lq_status status = write_shard(w, name, first, last, error);
         if (status != LQ_OK)
             return status;

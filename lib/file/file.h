@@ -10,6 +10,7 @@
  *   atomic.c       output files that appear complete or not at all
  *   checkpoint.c   lq_checkpoint_*; dialect/<name>.c puts weights together
  *   convert.c  choose.c  hf_gguf.c  verify.c  imatrix.c
+ *   adapter_config.c  adapter_read.c  adapter_write.c     lq_adapter_*
  */
 #ifndef LQI_FILE_H
 #define LQI_FILE_H
@@ -92,6 +93,9 @@ struct lq_file {
     const char   *quant_config;    /* directories: of lqi_quant_files, or NULL */
     uint64_t      quant_config_bytes;
 };
+
+/* Hand out a struct to a caller whose idea of it may be shorter or longer than ours. */
+lq_status lqi_hand_out(void *out, const void *known, size_t known_bytes);
 
 /* Names of the files beside config.json that say how a checkpoint is quantized. */
 extern const char *const lqi_quant_files[];
@@ -177,6 +181,7 @@ struct lq_writer {
     lqi_names      *names;
     struct lqi_attachment { const char *name; void *data; uint64_t bytes; } *attachments;
     uint64_t        attachment_count;
+    const char     *single;        /* directories: the name of the only shard, or NULL */
     int             begun, failed, finished;
 };
 

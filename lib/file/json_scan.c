@@ -274,6 +274,61 @@ int lqi_json_u64(const lqi_json *json, uint64_t *value)
     return 1;
 }
 
+/* Digits from 'at' on, behind 'value'; *scale counts those that no longer count. */
+static uint64_t read_digits(const lqi_json *json, uint64_t at, double *value, int64_t *scale)
+{
+    for (; at < json->start + json->length; at++) {
+        uint8_t c = json->text[at];
+        if (c < '0' || c > '9')
+            break;
+        if (*value < 0x1p53)
+            *value = *value * 10 + (c - '0');
+        else
+            ++*scale;
+    }
+    return at;
+}
+
+/* v 10^scale, in steps by powers of ten that are exact. */
+static double shift(double v, int64_t scale)
+{
+    while (scale != 0 && v != 0 && v <= DBL_MAX) {
+        int64_t size = scale < 0 ? -scale : scale, step = size < 22 ? size : 22;
+        double power = 1;
+        for (int64_t i = 0; i < step; i++)
+            power *= 10;
+        v = scale < 0 ? v / power : v * power;
+        scale += scale < 0 ? step : -step;
+    }
+    return v;
+}
+
+int lqi_json_f64(const lqi_json *json, double *value)
+{
+    uint64_t at = json->start, end = at + json->length, point;
+    int negative;
+    int64_t scale = 0, dropped = 0;
+    double v = 0, power = 0;
+    if (json->token != LQI_JSON_NUMBER)
+        return 0;
+    negative = json->text[at] == '-';
+    at = read_digits(json, at + negative, &v, &scale);
+    if (at < end && json->text[at] == '.') {
+        point = at + 1;
+        at = read_digits(json, point, &v, &dropped);
+        scale -= (int64_t)(at - point) - dropped;
+    }
+    if (at < end) {
+        int minus = json->text[at + 1] == '-', sign = minus || json->text[at + 1] == '+';
+        int64_t rest = 0;
+        (void)read_digits(json, at + 1 + sign, &power, &rest);
+        power = rest || power > 100000 ? 100000 : power;
+        scale += minus ? -(int64_t)power : (int64_t)power;
+    }
+    *value = negative ? -shift(v, scale) : shift(v, scale);
+    return *value >= -DBL_MAX && *value <= DBL_MAX;
+}
+
 /* ------------------------------------------------------------------- tokens */
 
 static lqi_json_token scan_word(lqi_json *json, const char *word, lqi_json_token token)

@@ -59,6 +59,10 @@ int lqi_json_equals(const lqi_json *json, const char *word);
 /* 1 if the current token is a NUMBER of digits only that fits 64 bits, else 0. */
 int lqi_json_u64(const lqi_json *json, uint64_t *value);
 
+/* 1 if the current token is a NUMBER that is finite as a double, else 0.  The nearest,
+ * or close to it with more than 15 digits or large exponents; whatever the locale. */
+int lqi_json_f64(const lqi_json *json, double *value);
+
 /* 1 if 'text' is one valid JSON object and nothing else; otherwise 'json' says why. */
 int lqi_json_is_object(lqi_json *json, const void *text, uint64_t bytes);
 

@@ -305,8 +305,7 @@ lq_status lqi_file_add_key(lq_file *file, const lqi_key *key, lq_error *error)
 
 /* ------------------------------------------------------------------ serving */
 
-/* Hand out a struct to a caller whose idea of it may be shorter or longer than ours. */
-static lq_status hand_out(void *out, const void *known, size_t known_bytes)
+lq_status lqi_hand_out(void *out, const void *known, size_t known_bytes)
 {
     size_t given;
 
@@ -351,7 +350,7 @@ lq_status lq_file_tensor_at(const lq_file *file, uint64_t index, lq_file_tensor 
     t.offset = e->offset;
     t.bytes = e->bytes;
     t.file = lqi_source_path(file->sources[e->shard]);
-    return hand_out(tensor, &t, sizeof t);
+    return lqi_hand_out(tensor, &t, sizeof t);
 }
 
 lq_status lq_file_tensor_find(const lq_file *file, const char *name, uint64_t *index)
@@ -410,7 +409,7 @@ lq_status lq_file_meta_at(const lq_file *file, uint64_t index, lq_meta *meta)
     m.is_array = key->is_array;
     m.count = key->count;
     m.data = key->data;
-    return hand_out(meta, &m, sizeof m);
+    return lqi_hand_out(meta, &m, sizeof m);
 }
 
 lq_status lq_file_meta_find(const lq_file *file, const char *key, lq_meta *meta)

@@ -35,4 +35,8 @@ lq_status lqi_safetensors_put(lq_writer *w, uint64_t first, uint64_t last, uint3
 void lqi_json_put_string(lqi_buffer *b, const char *text);
 void lqi_json_put_u64(lqi_buffer *b, uint64_t value);
 
+/* Shortest decimal that reads back as the same double, whatever the locale; at most 40
+ * bytes. */
+void lqi_print_double(double v, char *text, size_t capacity);
+
 #endif

@@ -12,6 +12,7 @@
 #include "lib/file/safetensors.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define HEADER_BYTES  100000000u    /* readers in the field refuse longer ones */
 #define NO_CHECKSUM   "00000000000000000000000000000000"
@@ -95,6 +96,18 @@ void lqi_json_put_u64(lqi_buffer *b, uint64_t value)
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)value);
     lqi_buffer_text(b, text);
+}
+
+void lqi_print_double(double v, char *text, size_t capacity)
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, capacity, "%.*g", digits, v);
+        if (strtod(text, NULL) == v)
+            break;
+    }
+    for (char *p = text; *p; p++)
+        if (!strchr("0123456789+-e.", *p))
+            *p = '.';
 }
 
 static void put_tensor(lqi_buffer *b, const lqi_out_tensor *t)

@@ -64,6 +64,10 @@ class lq_imatrix(Structure):
     pass
 
 
+class lq_adapter(Structure):
+    pass
+
+
 class lq_stats(Structure):
     pass
 
@@ -73,7 +77,7 @@ class lq_paged(Structure):
 
 
 HANDLES = (lq_ctx, lq_codebook, lq_scales, lq_encoder, lq_tensor, lq_prepared, lq_acts, lq_file,
-           lq_writer, lq_checkpoint, lq_imatrix, lq_stats, lq_paged)
+           lq_writer, lq_checkpoint, lq_imatrix, lq_adapter, lq_stats, lq_paged)
 
 # ------------------------------------------------------------------------ callbacks
 
@@ -263,6 +267,19 @@ class lq_file_opts(Structure):
                 ("max_header", c_uint64), ("max_tensors", c_uint64)]
 
 
+class lq_adapter_config(Structure):
+    _fields_ = [("struct_size", c_size_t), ("base_model", c_char_p), ("task", c_char_p),
+                ("targets", POINTER(c_char_p)), ("target_count", c_uint64),
+                ("alpha", c_double), ("dropout", c_double), ("rank", c_uint32),
+                ("rank_stabilised", c_int32)]
+
+
+class lq_adapter_module(Structure):
+    _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("rows", c_uint64),
+                ("cols", c_uint64), ("a", c_void_p), ("b", c_void_p), ("type", c_int32),
+                ("rank", c_uint32), ("scale", c_float)]
+
+
 class lq_file_tensor(Structure):
     _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("dtype", c_int32),
                 ("format", c_int32), ("n_dims", c_uint32), ("dims", c_uint64 * MAX_DIMS),
@@ -331,9 +348,9 @@ _err, _ctx, _spec, _shape, _rows = (_P(lq_error), _P(lq_ctx), _P(lq_spec), _P(lq
                                     _P(lq_rows))
 _codebook, _scales, _encoder, _tensor = (_P(lq_codebook), _P(lq_scales), _P(lq_encoder),
                                          _P(lq_tensor))
-_prepared, _acts, _file, _writer, _checkpoint, _imatrix, _stats, _paged = (
+_prepared, _acts, _file, _writer, _checkpoint, _imatrix, _adapter, _stats, _paged = (
     _P(lq_prepared), _P(lq_acts), _P(lq_file), _P(lq_writer), _P(lq_checkpoint), _P(lq_imatrix),
-    _P(lq_stats), _P(lq_paged))
+    _P(lq_adapter), _P(lq_stats), _P(lq_paged))
 
 # name: (result, argument types)
 FUNCTIONS = {
@@ -511,6 +528,18 @@ FUNCTIONS = {
     "lq_imatrix_count": (_u64, [_imatrix]),
     "lq_imatrix_at": (_status, [_imatrix, _u64, _P(_text), _P(_P(_float)), _P(_u64)]),
     "lq_imatrix_find": (_status, [_imatrix, _text, _P(_P(_float)), _P(_u64)]),
+    "lq_adapter_config_init": (None, [_P(lq_adapter_config)]),
+    "lq_adapter_module_init": (None, [_P(lq_adapter_module)]),
+    "lq_adapter_open": (_status, [_ctx, _text, _P(_adapter), _err]),
+    "lq_adapter_open_memory": (_status, [_ctx, c_void_p, _u64, c_void_p, _u64, _P(_adapter),
+                                         _err]),
+    "lq_adapter_destroy": (None, [_adapter]),
+    "lq_adapter_get_config": (_status, [_adapter, _P(lq_adapter_config)]),
+    "lq_adapter_count": (_u64, [_adapter]),
+    "lq_adapter_at": (_status, [_adapter, _u64, _P(lq_adapter_module)]),
+    "lq_adapter_find": (_status, [_adapter, _text, _P(_u64)]),
+    "lq_adapter_write": (_status, [_ctx, _text, _P(lq_adapter_config), _P(lq_adapter_module),
+                                   _u64, c_int32, _err]),
     "lq_verify": (_status, [_ctx, _text, _P(lq_file_opts), FOUND_FN, c_void_p, _P(_u64),
                             _err]),
     # calibrate.h

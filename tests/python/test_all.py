@@ -426,6 +426,36 @@ class Training(unittest.TestCase):
         with self.assertRaises(lq.Error):
             lsq.forward(array("f", [float("nan")] * (rows * cols)))
 
+    def test_adapter(self):
+        m = lq.AdapterModule("layers.0.q", 6, 10, 2, gaussian(20), gaussian(12))
+        other = lq.AdapterModule("layers.0.up", 3, 2, 1, array("H", [0x3f80] * 2),
+                                 array("H", [0x4000] * 3), lq.BF16)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "adapter")
+            lq.adapter_write(path, [m, other], 2, 8, base_model="some/model", targets=["q", "up"])
+            with open(os.path.join(path, "adapter_config.json"), encoding="utf-8") as f:
+                text = f.read()
+            config = json.loads(text)
+            self.assertEqual((config["r"], config["lora_alpha"], config["peft_type"]),
+                             (2, 8, "LORA"))
+            self.assertEqual(config["rank_pattern"], {"layers.0.up": 1})
+            self.assertEqual(config["target_modules"], ["q", "up"])
+            with lq.File(os.path.join(path, "adapter_model.safetensors")) as f:
+                self.assertEqual({t.name for t in f}, {
+                    f"base_model.model.{n}.lora_{half}.weight"
+                    for n in (m.name, other.name) for half in "AB"})
+            with open(os.path.join(path, "adapter_model.safetensors"), "rb") as f:
+                again = lq.Adapter.from_memory(text.encode(), f.read())
+            adapter = lq.Adapter(path)
+            self.assertEqual(adapter.config, again.config)
+            self.assertEqual((adapter.config["rank"], adapter.config["targets"], len(adapter)),
+                             (2, ["q", "up"], 2))
+            self.assertEqual(adapter["layers.0.q"], m._replace(scale=4.0))
+            self.assertEqual(adapter[1], other._replace(scale=8.0))
+            with self.assertRaises(lq.Error) as caught:
+                lq.adapter_write(path, [m], 2, 8)
+            self.assertEqual(caught.exception.name, "LQ_ERR_EXISTS")
+
     def test_parallel(self):
         done = set()
         lq.parallel(done.add, 10, lq.Context(threads=2))

@@ -11,10 +11,10 @@
  * the text is filled up with spaces.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "lib/core/core.h"
 #include "lib/file/dialect/bitsandbytes.h"
+#include "lib/file/safetensors.h"
 
 #define STATE_MAX 320
 #define OFFSET_TEXT 26      /* any double in its shortest decimal form */
@@ -51,19 +51,6 @@ static const char *dtype_text(lq_dtype dtype)
     return dtype == LQ_F16 ? "float16" : dtype == LQ_BF16 ? "bfloat16" : "float32";
 }
 
-/* Shortest decimal that reads back as the same double, whatever the locale. */
-static void print_double(double v, char *text, size_t capacity)
-{
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, capacity, "%.*g", digits, v);
-        if (strtod(text, NULL) == v)
-            break;
-    }
-    for (char *p = text; *p; p++)
-        if (!strchr("0123456789+-e.", *p))
-            *p = '.';
-}
-
 /* The state's text for an offset; filled up to what any offset needs. */
 static size_t state_text(const lqi_out *out, float offset, char text[STATE_MAX])
 {
@@ -83,7 +70,7 @@ static size_t state_text(const lqi_out *out, float offset, char text[STATE_MAX])
                           "\"nested_dtype\": \"float32\", \"nested_offset\": ",
                           out->spec.scale2_block);
     end = n + OFFSET_TEXT;
-    print_double((double)offset, number, sizeof number);
+    lqi_print_double((double)offset, number, sizeof number);
     n += (size_t)snprintf(text + n, STATE_MAX - n, "%s}", number);
     while (n < end)
         text[n++] = ' ';
