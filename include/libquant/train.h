@@ -168,9 +168,10 @@ typedef struct lq_lora_args {
     uint64_t       ldx, ldy;      /* numbers from vector to vector; 0: dense */
     lq_dtype       x_type, y_type;   /* F32 (0), F16, BF16 */
     float          keep_scale;    /* 1 / (1 - p); 0: 1 */
+    int32_t        add_y;         /* 1: y is added to */
 } lq_lora_args;
 
-#define LQ_LORA_ARGS_INIT { sizeof(lq_lora_args), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define LQ_LORA_ARGS_INIT { sizeof(lq_lora_args), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 LQ_API void lq_lora_args_init(lq_lora_args *args);
 
 /* What the backward pass reads besides, and writes.  Results that are NULL are left out. */

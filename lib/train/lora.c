@@ -180,6 +180,7 @@ static lq_status frozen_forward(const call *c)
     m.y_type = c->args.y_type;
     m.ldy = c->args.ldy;
     m.bias = l->bias;
+    m.accumulate = c->args.add_y;
     m.mode = l->prepared ? l->mode : LQ_MODE_F32;
     return l->prepared ? lq_matmul(c->ctx, l->prepared, &m)
                        : lq_matmul_rows(c->ctx, &c->lora.rows, &m);

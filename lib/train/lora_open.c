@@ -113,6 +113,11 @@ static lq_status check_apart(const lqi_lora *lora, const arrays *s)
     return LQ_OK;
 }
 
+static int is_flag(int32_t value)
+{
+    return value == 0 || value == 1;
+}
+
 /* What both passes read, and xa. */
 static lq_status open_args(lqi_lora_call *c, const lq_lora *lora, const lq_lora_args *args,
                            arrays *s, int writes_xa)
@@ -124,7 +129,7 @@ static lq_status open_args(lqi_lora_call *c, const lq_lora *lora, const lq_lora_
     if ((status = lqi_lora_open(lora, &c->lora)) ||
         (status = lqi_opts_read(a, sizeof *a, args)))
         return status;
-    if (!isfinite(a->keep_scale))
+    if (!isfinite(a->keep_scale) || !is_flag(a->add_y))
         return LQ_ERR_ARG;
     if (!lqi_mul(a->n, lqi_div_up(c->lora.g.cols, 8), &mask) || mask > SIZE_MAX / 2)
         return LQ_ERR_OVERFLOW;
@@ -153,11 +158,6 @@ lq_status lqi_lora_open_forward(lqi_lora_call *c, const lq_lora *lora, const lq_
         return status;
     add_bytes(&s, c->lora.l.bias, c->lora.g.rows * sizeof(float), 0);
     return check_apart(&c->lora, &s);
-}
-
-static int is_flag(int32_t value)
-{
-    return value == 0 || value == 1;
 }
 
 int lqi_lora_needs_x(const lqi_lora_call *c)

@@ -225,7 +225,7 @@ class lq_lora_args(Structure):
     _fields_ = [("struct_size", c_size_t), ("n", c_uint64), ("x", c_void_p), ("y", c_void_p),
                 ("keep", c_void_p), ("xa", POINTER(c_float)), ("ldx", c_uint64),
                 ("ldy", c_uint64), ("x_type", c_int32), ("y_type", c_int32),
-                ("keep_scale", c_float)]
+                ("keep_scale", c_float), ("add_y", c_int32)]
 
 
 class lq_lora_grads(Structure):

@@ -357,7 +357,8 @@ static void types_and_flags(void **state)
             float *dx = numbers(nx, 41, 1), *da = numbers(l->rank * l->cols, 42, 1);
             float *db = numbers(l->rows * l->rank, 43, 1);
             void *x16 = narrow(l->x, nx, types[t]), *dy16 = narrow(l->dy, ny, types[t]);
-            void *y16 = malloc(ny * 2), *dx16 = narrow(dx, nx, types[t]);
+            float *y = numbers(ny, 44, 1);
+            void *y16 = narrow(y, ny, types[t]), *dx16 = narrow(dx, nx, types[t]);
 
             if (!masked)
                 l->args.keep = NULL;
@@ -366,12 +367,12 @@ static void types_and_flags(void **state)
             l->grads.dy = dy16;
             l->grads.dx = dx16;
             l->args.x_type = l->args.y_type = l->grads.dy_type = l->grads.dx_type = types[t];
-            l->grads.add_dx = l->grads.add_da = l->grads.add_db = 1;
+            l->args.add_y = l->grads.add_dx = l->grads.add_da = l->grads.add_db = 1;
             memcpy(l->da, da, l->rank * l->cols * sizeof *da);
             memcpy(l->db, db, l->rows * l->rank * sizeof *db);
             forward(*state, l);
             backward(*state, l);
-            compare(l, "y", plain_y, y16, types[t], l->n, l->rows, NULL);
+            compare(l, "y", plain_y, y16, types[t], l->n, l->rows, y);
             compare(l, "dx", plain_dx, dx16, types[t], l->n, l->cols, dx);
             compare(l, "dA", plain_da, l->da, 0, l->rank, l->cols, da);
             compare(l, "dB", plain_db, l->db, 0, l->rows, l->rank, db);
@@ -379,6 +380,7 @@ static void types_and_flags(void **state)
             free(da);
             free(db);
             free(x16);
+            free(y);
             free(y16);
             free(dy16);
             free(dx16);
@@ -747,6 +749,7 @@ static void bad_forward(const lq_ctx *ctx, const layer *l)
     BAD(args, n, UINT64_MAX / 2, LQ_ERR_OVERFLOW);
     BAD(args, x_type, LQ_I8, LQ_ERR_UNSUPPORTED);
     BAD(args, keep_scale, INFINITY, LQ_ERR_ARG);
+    BAD(args, add_y, 2, LQ_ERR_ARG);
 }
 
 static void bad_backward(const lq_ctx *ctx, const layer *l)
