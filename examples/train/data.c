@@ -81,3 +81,16 @@ int corpus_windows(const corpus *c, size_t first, uint32_t sequences, uint32_t l
                     targets + (size_t)i * length);
     return 1;
 }
+
+double corpus_loss(const corpus *c, network *n, uint16_t *inputs, uint16_t *targets)
+{
+    double sum = 0;
+    size_t batches = 0;
+
+    while (corpus_windows(c, batches * n->sequences, n->sequences, n->length, inputs,
+                          targets)) {
+        sum += network_forward(n, inputs, targets);
+        batches++;
+    }
+    return batches ? sum / (double)batches : NAN;
+}

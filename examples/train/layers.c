@@ -13,8 +13,8 @@
 
 /* ----------------------------------------------------------------- linear */
 
-void linear(const lq_ctx *ctx, uint32_t n, uint32_t rows, uint32_t cols, const real *w,
-            const real *x, real *y, int accumulate)
+void linear_forward(const lq_ctx *ctx, uint32_t n, uint32_t rows, uint32_t cols, const real *w,
+                    const real *x, real *y, int accumulate)
 {
     lq_gemm_args a = LQ_GEMM_ARGS_INIT;
 
@@ -42,6 +42,8 @@ void linear_back(const lq_ctx *ctx, uint32_t n, uint32_t rows, uint32_t cols, co
     a.c = dx;
     a.accumulate = accumulate;
     product(ctx, &a);
+    if (!dw)
+        return;
     b.m = rows;
     b.n = cols;
     b.k = n;
@@ -134,7 +136,8 @@ static void norm_weight_task(void *arg, size_t from, size_t to)
 void norm_back(const lq_ctx *ctx, norm *a)
 {
     for_ranges(ctx, a->n, norm_back_task, a);
-    for_ranges(ctx, a->dim, norm_weight_task, a);
+    if (a->dweight)
+        for_ranges(ctx, a->dim, norm_weight_task, a);
 }
 
 /* --------------------------------------------------------------- rotation */
@@ -224,7 +227,7 @@ void embed(network *n, const uint16_t *tokens, real *x)
 
 void embed_back(network *n, const uint16_t *tokens, const real *dx)
 {
-    for (uint32_t i = 0; i < n->tokens; i++, dx += n->s.dim) {
+    for (uint32_t i = 0; i < n->tokens && n->grads; i++, dx += n->s.dim) {
         real *row = n->grads + (size_t)tokens[i] * n->s.dim;
 
         for (uint32_t k = 0; k < n->s.dim; k++)

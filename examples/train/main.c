@@ -111,7 +111,7 @@ static options read_options(int argc, char **argv)
 {
     options o = { .steps = 4000, .batch = 8, .accumulate = 1, .warmup = 100, .save = 250,
                   .threads = 1, .seed = 1, .rate = 1e-3, .decay = 0.1, .clip = 1,
-                  .s = { 1024, 256, 768, 4, 4, 4, 256, 1e-5, 10000 } };
+                  .s = { 1024, 256, 768, 4, 4, 4, 256, 1e-5, 10000, 0 } };
     int option;
 
     while ((option = getopt_long(argc, argv, "n:b:a:r:s:e:T:h", long_options, NULL)) != -1)
@@ -194,15 +194,7 @@ static double train_step(trainer *t, double *length)
 
 static double measure(trainer *t)
 {
-    double sum = 0;
-    size_t batches = 0;
-
-    while (corpus_windows(&t->held_out, batches * t->n->sequences, t->n->sequences, t->n->length,
-                          t->inputs, t->targets)) {
-        sum += network_forward(t->n, t->inputs, t->targets);
-        batches++;
-    }
-    return batches ? sum / (double)batches : NAN;
+    return corpus_loss(&t->held_out, t->n, t->inputs, t->targets);
 }
 
 /* --------------------------------------------------------------- the loop */
@@ -220,7 +212,7 @@ static void begin(trainer *t, const options *o, const lq_ctx *ctx)
     size_t total;
 
     t->o = o;
-    t->n = network_create(ctx, &o->s, o->batch, o->s.context);
+    t->n = network_create(ctx, &o->s, o->batch, o->s.context, 1);
     t->list = allocate(shape_parameters(&o->s, NULL, &total), sizeof *t->list);
     t->count = shape_parameters(&o->s, t->list, &total);
     t->p.m = allocate(total, sizeof(float));

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Make a vocabulary and token files from the King James Bible of a Debian package.
 
-    make_tokens.py FOLDER [--vocab 1024] [--text FILE]
+    make_tokens.py FOLDER [--vocab 1024] [--text FILE] [--tokenizer FILE]
 
 The text is what `bible` prints, package bible-kjv (program, GPL-2+) with bible-kjv-text
 (the translation of 1611, public domain): `apt-get install bible-kjv`.  --text reads other
-text instead, documents separated by empty lines.
+text instead, documents separated by empty lines; --tokenizer takes the vocabulary of a
+tokenizer.bin that was made here, characters that it has not become bytes.
 
 FOLDER gets tokenizer.bin (llama2.c's format), train.u16 and heldout.u16 (16-bit little-endian
 token ids).  Each chapter is a document: BOS, its verses, one a line, EOS.  Every 40th
@@ -24,7 +25,7 @@ import struct
 import subprocess
 import sys
 
-BOS, EOS, FIRST_PIECE = 1, 2, 259
+BOS, EOS, FIRST_BYTE, FIRST_PIECE = 1, 2, 3, 259
 WORD = re.compile(r' ?[A-Za-z]+| ?[^A-Za-z\s]+|\s')
 HELD_OUT = 40
 
@@ -106,6 +107,17 @@ def write_tokenizer(path, pieces):
             f.write(struct.pack('<fi', score, len(text)) + text)
 
 
+def read_tokenizer(path):
+    """Pieces by id, from FIRST_PIECE on."""
+    with open(path, 'rb') as f:
+        data, at, pieces = f.read(), 4, []
+    while at < len(data):
+        length = struct.unpack_from('<i', data, at + 4)[0]
+        pieces.append(data[at + 8:at + 8 + length].decode())
+        at += 8 + length
+    return pieces[FIRST_PIECE:]
+
+
 # --------------------------------------------------------------------- encoding
 
 class Encoder:
@@ -124,8 +136,14 @@ class Encoder:
                     break
                 at = ranks.index(min(ranks))
                 parts[at:at + 2] = [parts[at] + parts[at + 1]]
-            self.known[word] = [FIRST_PIECE + self.rank[part] for part in parts]
+            self.known[word] = [i for part in parts for i in self.piece(part)]
         return self.known[word]
+
+    def piece(self, part):
+        """Its id, or those of its bytes."""
+        if part in self.rank:
+            return [FIRST_PIECE + self.rank[part]]
+        return [FIRST_BYTE + byte for byte in part.encode()]
 
     def document(self, text):
         return [BOS] + [i for word in words_of(text) for i in self.word(word)] + [EOS]
@@ -143,14 +161,18 @@ def main():
     parser.add_argument('folder')
     parser.add_argument('--vocab', type=int, default=1024)
     parser.add_argument('--text', help='documents separated by empty lines')
+    parser.add_argument('--tokenizer', help='tokenizer.bin whose vocabulary is used')
     options = parser.parse_args()
     if options.text:
         with open(options.text, encoding='utf-8') as f:
             documents = [d.strip() for d in re.split(r'\n\s*\n', f.read()) if d.strip()]
     else:
         documents = read_bible()
-    words = collections.Counter(w for d in documents for w in words_of(d))
-    pieces = make_vocabulary(words, options.vocab)
+    if options.tokenizer:
+        pieces = read_tokenizer(options.tokenizer)
+    else:
+        words = collections.Counter(w for d in documents for w in words_of(d))
+        pieces = make_vocabulary(words, options.vocab)
     encoder = Encoder(pieces)
     held_out = documents[HELD_OUT - 1::HELD_OUT]
     training = [d for i, d in enumerate(documents) if i % HELD_OUT != HELD_OUT - 1]
@@ -162,4 +184,5 @@ def main():
             name, len(part), count, sum(map(len, part)) / count))
 
 
-main()
+if __name__ == '__main__':
+    main()

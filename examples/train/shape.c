@@ -49,6 +49,8 @@ static void add_layer(const shape *s, parameter *list, uint32_t *n, size_t *tota
     char name[64];
 
     for (int p = 0; p < PARTS; p++) {
+        if (parts[p].rows && s->apart)
+            continue;
         snprintf(name, sizeof name, "model.layers.%u.%s", i, parts[p].name);
         add(list, n, total, name, parts[p].rows, parts[p].cols, parts[p].deviation);
     }
@@ -66,27 +68,45 @@ uint32_t shape_parameters(const shape *s, parameter *list, size_t *total)
     return n;
 }
 
+void shape_matrix(const shape *s, int matrix, uint32_t *rows, uint32_t *cols)
+{
+    *rows = matrix == K || matrix == V ? kv_dim(s)
+            : matrix == GATE || matrix == UP ? s->hidden : s->dim;
+    *cols = matrix == DOWN ? s->hidden : s->dim;
+}
+
+static size_t matrix_count(const shape *s, int matrix)
+{
+    uint32_t rows, cols;
+
+    shape_matrix(s, matrix, &rows, &cols);
+    return s->apart ? 0 : (size_t)rows * cols;
+}
+
 static size_t layer_count(const shape *s)
 {
-    return 2 * (size_t)s->dim + 2 * (size_t)s->dim * s->dim +
-           2 * (size_t)kv_dim(s) * s->dim + 3 * (size_t)s->hidden * s->dim;
+    size_t count = 2 * (size_t)s->dim;
+
+    for (int i = 0; i < MATRICES; i++)
+        count += matrix_count(s, i);
+    return count;
 }
 
 layer_part shape_layer(const shape *s, real *all, uint32_t layer)
 {
-    size_t square = (size_t)s->dim * s->dim, kv = (size_t)kv_dim(s) * s->dim;
-    size_t wide = (size_t)s->hidden * s->dim;
-    layer_part l;
+    layer_part l = { 0 };
 
-    l.attn_norm = all + (size_t)s->vocab * s->dim + layer * layer_count(s);
-    l.q = l.attn_norm + s->dim;
-    l.k = l.q + square;
-    l.v = l.k + kv;
-    l.o = l.v + kv;
-    l.ffn_norm = l.o + square;
-    l.gate = l.ffn_norm + s->dim;
-    l.up = l.gate + wide;
-    l.down = l.up + wide;
+    if (!all)
+        return l;
+    all += (size_t)s->vocab * s->dim + layer * layer_count(s);
+    l.attn_norm = all;
+    all += s->dim;
+    for (int i = Q; i <= O; all += matrix_count(s, i++))
+        l.matrix[i] = all;
+    l.ffn_norm = all;
+    all += s->dim;
+    for (int i = GATE; i <= DOWN; all += matrix_count(s, i++))
+        l.matrix[i] = all;
     return l;
 }
 

@@ -27,6 +27,7 @@ typedef REAL real;
 typedef struct shape {
     uint32_t vocab, dim, hidden, layers, heads, kv_heads, context;
     double   eps, theta;
+    int      apart;   /* 1: the matrices of the layers are not parameters; see linears */
 } shape;
 
 static inline uint32_t head_dim(const shape *s) { return s->dim / s->heads; }
@@ -43,9 +44,14 @@ typedef struct parameter {
 /* Fill list[] in the order of 'at'; NULL: only count.  *total: numbers in all. */
 uint32_t shape_parameters(const shape *s, parameter *list, size_t *total);
 
-/* The parts of a layer in an array that is laid out as the parameters. */
+/* The matrices of a layer. */
+enum { Q, K, V, O, GATE, UP, DOWN, MATRICES };
+
+void shape_matrix(const shape *s, int matrix, uint32_t *rows, uint32_t *cols);
+
+/* The parts of a layer in an array that is laid out as the parameters; NULL: all NULL. */
 typedef struct layer_part {
-    real *attn_norm, *q, *k, *v, *o, *ffn_norm, *gate, *up, *down;
+    real *attn_norm, *ffn_norm, *matrix[MATRICES];
 } layer_part;
 
 layer_part shape_layer(const shape *s, real *all, uint32_t layer);
@@ -58,12 +64,23 @@ typedef struct saved {
     real *x, *scale1, *h1, *q, *k, *v, *p, *att, *mid, *scale2, *h2, *gate, *up, *act;
 } saved;
 
+/* Products with the matrices of the layers where somebody else has them: y (+)= x W^T, and
+ * dx (+)= dy W with whatever gradients he wants for himself. */
+typedef struct linears {
+    void *user;
+    void (*forward)(void *user, uint32_t layer, int matrix, const real *x, real *y,
+                    int accumulate);
+    void (*back)(void *user, uint32_t layer, int matrix, const real *x, const real *dy,
+                 real *dx, int accumulate);
+} linears;
+
 typedef struct network {
     const lq_ctx *ctx;
     shape    s;
     uint32_t sequences, length, tokens;   /* tokens = sequences x length */
-    size_t   parameters;
-    real    *weights, *grads;
+    size_t   parameters, bytes;           /* bytes: of all arrays */
+    linears  linears;                     /* with s.apart */
+    real    *weights, *grads;             /* grads NULL: the parameters stay as they are */
     saved   *layers;
     real    *x, *scale, *h, *logits;      /* behind the layers; logits become gradients */
     double  *losses;                      /* of each token */
@@ -71,8 +88,9 @@ typedef struct network {
     real    *dx, *dh, *dq, *dk, *dv, *datt, *dgate, *dup, *dact, *dp;
 } network;
 
-network *network_create(const lq_ctx *ctx, const shape *s, uint32_t sequences,
-                        uint32_t length);
+/* 'trained': with gradients of the parameters. */
+network *network_create(const lq_ctx *ctx, const shape *s, uint32_t sequences, uint32_t length,
+                        int trained);
 void     network_destroy(network *n);
 
 /* Mean loss in nats of predicting targets[i] behind inputs[i]; tokens in all, one sequence
@@ -89,10 +107,10 @@ void network_backward(network *n, const uint16_t *inputs, const uint16_t *target
 void product(const lq_ctx *ctx, const lq_gemm_args *args);
 
 /* y (+)= x W^T: n vectors of 'cols' numbers to n of 'rows'. */
-void linear(const lq_ctx *ctx, uint32_t n, uint32_t rows, uint32_t cols, const real *w,
-            const real *x, real *y, int accumulate);
+void linear_forward(const lq_ctx *ctx, uint32_t n, uint32_t rows, uint32_t cols, const real *w,
+                    const real *x, real *y, int accumulate);
 
-/* dx (+)= dy W, dw += dy^T x. */
+/* dx (+)= dy W, dw += dy^T x; dw NULL: left out. */
 void linear_back(const lq_ctx *ctx, uint32_t n, uint32_t rows, uint32_t cols, const real *w,
                  const real *x, const real *dy, real *dx, real *dw, int accumulate);
 
@@ -106,7 +124,7 @@ typedef struct norm {
     uint32_t n, dim;
     double   eps;
     const real *x, *weight, *dy;
-    real    *scale, *y, *dx, *dweight;
+    real    *scale, *y, *dx, *dweight;   /* dweight NULL: left out */
 } norm;
 
 void norm_forward(const lq_ctx *ctx, norm *a);
@@ -158,6 +176,9 @@ void corpus_draw(const corpus *c, uint64_t *state, uint32_t sequences, uint32_t 
 /* Windows number 'first' and following, which do not overlap; 0 when there are not that many. */
 int corpus_windows(const corpus *c, size_t first, uint32_t sequences, uint32_t length,
                    uint16_t *inputs, uint16_t *targets);
+
+/* Mean loss of all whole batches of them; 'inputs' and 'targets' have room for one. */
+double corpus_loss(const corpus *c, network *n, uint16_t *inputs, uint16_t *targets);
 
 /* ----------------------------------------------------------- checkpoint.c */
 

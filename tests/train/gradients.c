@@ -13,7 +13,7 @@
 
 #include "examples/train/train.h"
 
-static const shape sizes = { 11, 8, 12, 2, 4, 2, 7, 1e-5, 100 };
+static const shape sizes = { 11, 8, 12, 2, 4, 2, 7, 1e-5, 100, 0 };
 
 enum { SEQUENCES = 2, LENGTH = 7, PLACES = 12 };
 
@@ -53,7 +53,7 @@ static double noise(void)
 
 static network *make_network(const lq_ctx *ctx, uint16_t *inputs, uint16_t *targets)
 {
-    network *n = network_create(ctx, &sizes, SEQUENCES, LENGTH);
+    network *n = network_create(ctx, &sizes, SEQUENCES, LENGTH, 1);
 
     for (size_t i = 0; i < n->parameters; i++)
         n->weights[i] = 0.5 * noise();
