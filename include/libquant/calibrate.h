@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libquant/calibrate.h - statistics of activations
+ * libquant/calibrate.h - statistics of activations, and quantization that uses them
  *
  * A weight's inputs are seen once, in batches of any size; what is kept of them does not
  * grow with their number:
@@ -135,6 +135,92 @@ LQ_API lq_status lq_stats_save(const lq_stats *stats, const char *path, int32_t 
  */
 LQ_API lq_status lq_stats_load(const lq_ctx *ctx, const lq_file *file, const char *name,
                                lq_stats **stats, lq_error *error);
+
+/* ---------------------------------------------------------------------- GPTQ */
+
+/* Order in which columns are solved. */
+enum {
+    LQ_GPTQ_ORDER_ACT   = 0, /* largest inputs first (X'X's diagonal) */
+    LQ_GPTQ_ORDER_NONE  = 1, /* as they stand */
+    LQ_GPTQ_ORDER_GROUP = 2  /* largest first inside groups, and of groups: GPTQModel's */
+};
+
+/* How groups of planar formats are clipped. */
+enum {
+    LQ_GPTQ_CLIP_BEST = 0,   /* least squared error, weighted with the inputs' squares */
+    LQ_GPTQ_CLIP_NONE = 1,
+    LQ_GPTQ_CLIP_MSE  = 2    /* the reference's "mse": 80 factors, |error|^2.4, unweighted */
+};
+
+/*
+ * All zero: columns in order of their inputs, parameters of groups fixed before, clipped: the
+ * best recipe that needs no column index in the file.
+ */
+typedef struct lq_gptq_opts {
+    size_t      struct_size;
+    int32_t     order;        /* LQ_GPTQ_ORDER_... */
+    int32_t     running;      /* 1: parameters of groups from the weights as they are when
+                                 their turn comes, inside a block of 128 columns without
+                                 that block's changes, like the reference.  Planar formats
+                                 with groups in rows and scales of one level; with
+                                 ORDER_ACT the spec must have 'gidx' */
+    int32_t     clip;         /* LQ_GPTQ_CLIP_... */
+    int32_t     sweeps;       /* of coordinate descent on the codes afterwards; as costly as
+                                 the solution each */
+    float       damp;         /* added to the diagonal, times its mean; 0: 0.01.  Doubled
+                                 until X'X can be factored */
+    int32_t     nonfinite;    /* of weights: LQ_NONFINITE_..., but not PROPAGATE */
+    int32_t     search;       /* LQ_SEARCH_...: parameters that do not follow from ranges */
+    int32_t     reserved;     /* 0 */
+    lq_progress progress;     /* in rows */
+} lq_gptq_opts;
+
+#define LQ_GPTQ_OPTS_INIT { sizeof(lq_gptq_opts), 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0 } }
+LQ_API void lq_gptq_opts_init(lq_gptq_opts *opts);
+
+/* What the reference does by default: order NONE, running, clip NONE. */
+LQ_API void lq_gptq_opts_compat(lq_gptq_opts *opts);
+
+typedef struct lq_gptq_result {
+    size_t    struct_size;
+    lq_status solved;         /* LQ_OK; LQ_ERR_NOTFOUND: rounded, there were no statistics;
+                                 LQ_ERR_UNSUPPORTED: rounded, the spec is a plain float */
+    float     damp;           /* that it took */
+    uint64_t  dead;           /* columns whose inputs were all zero */
+    double    loss;           /* sum over the inputs seen of the squared errors of outputs,
+                                 damping included; before sweeps */
+} lq_gptq_result;
+
+#define LQ_GPTQ_RESULT_INIT { sizeof(lq_gptq_result), 0, 0, 0, 0 }
+LQ_API void lq_gptq_result_init(lq_gptq_result *result);
+
+/*
+ * Encode a matrix (shape->outer is 1) so that its products with the inputs seen change least:
+ * GPTQ's feedback over the rounding of any format.  Parameters are found first and stored as
+ * the format stores them; then columns are rounded one by one and their errors passed on to
+ * those behind them.  Formats whose codes stand for several columns are rounded 32 columns at
+ * a time, in order NONE.  In blocked formats the inputs' mean squares are the importances.
+ *
+ * 'name' is the weight's in 'stats', which must have its X'X.  stats NULL: the weight is
+ * rounded plainly, and 'result' (may be NULL) says so.  A column whose inputs were all zero is
+ * rounded plainly too; 'running' makes it 0, like the reference.
+ *
+ * Same bytes at every level and for any number of threads.  Memory besides the tensor, for
+ * rows x cols: 4 cols^2 bytes (8 with sweeps), 4 rows cols (8 where x is not F32, 'running', or
+ * with another policy than ERROR), and for strips of at most 512 rows 12 cols (20 with sweeps)
+ * a row, in blocked formats up to 64 MiB more.
+ *
+ * LQ_ERR_NOTFOUND (no such weight in the statistics, or not all of X'X), LQ_ERR_MISMATCH
+ * (other columns), LQ_ERR_NUMERIC (inputs all zero, X'X not positive definite for any damping,
+ * a scale that does not fit), LQ_ERR_NONFINITE (weights, X'X), LQ_ERR_SHAPE,
+ * LQ_ERR_UNSUPPORTED (an option that the spec cannot have), LQ_ERR_CANCELLED, LQ_ERR_ARG,
+ * LQ_ERR_ALIGN, LQ_ERR_OVERFLOW, LQ_ERR_NOMEM; the weight is named.
+ */
+LQ_API lq_status lq_tensor_gptq(const lq_ctx *ctx, const lq_spec *spec, const lq_shape *shape,
+                                lq_dtype x_type, const void *x, const lq_stats *stats,
+                                const char *name, const lq_gptq_opts *opts,
+                                lq_tensor **tensor, lq_gptq_result *result,
+                                lq_error *error);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,7 @@ The C library is $LIBQUANT_LIBRARY, or what the system's loader finds.
 from .adapter import Adapter, AdapterModule, adapter_write
 from .buffers import (BF16, BOOL, E8M0, F8_E4M3, F8_E5M2, F16, F32, F64, I8, I16, I32, I64,
                       U8, U16, U32, U64)
-from .calibrate import Stats
+from .calibrate import GptqResult, Stats, gptq
 from .checkpoint import (ENCODE, KEEP, Checkpoint, Choice, Imatrix, Report, Weight,
                          choose_default, convert, dialects, gguf_name, mix_spec,
                          mixes, verify)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""libquant/calibrate.py - statistics of activations."""
+"""libquant/calibrate.py - statistics of activations, GPTQ."""
 import ctypes
 from ctypes import byref
 
 from . import buffers, native
 from .buffers import Address, F32, size
-from .core import Handle, default_context, out
+from .core import Handle, as_spec, default_context, out, shape_of
 from .errors import check, lib, new_error
 from .file import File, path_bytes, text_bytes
+from .tensor import Tensor
 
 
 class Stat:
@@ -96,3 +97,40 @@ class Stats(Handle):
         values = (ctypes.c_float * (size(row, "row") + 1))()
         check(lib.lq_stats_gram_row(self.ptr, text_bytes(name), row, values))
         return list(values)
+
+
+ORDER = {"act": 0, "none": 1, "group": 2}
+CLIP = {"best": 0, "none": 1, "mse": 2}
+
+
+class GptqResult:
+    """'solved': 0, or the status why the weight was only rounded; 'damp', 'dead', 'loss'."""
+
+    def __init__(self, raw):
+        self.solved, self.damp, self.dead, self.loss = raw.solved, raw.damp, raw.dead, raw.loss
+
+
+def gptq(x, spec, shape, stats=None, name=None, dtype=F32, compat=False, order=None, clip=None,
+         context=None, **options):
+    """Encode (rows, cols) numbers so that products with the inputs seen change least.
+
+    Options are those of lq_gptq_opts; 'compat' begins with the reference's.  Returns a Tensor
+    and a GptqResult.
+    """
+    spec, context, opts = as_spec(spec), context or default_context(), native.lq_gptq_opts()
+    dims, result = shape_of(shape), native.lq_gptq_result()
+    (lib.lq_gptq_opts_compat if compat else lib.lq_gptq_opts_init)(byref(opts))
+    lib.lq_gptq_result_init(byref(result))
+    opts.order = opts.order if order is None else ORDER[order]
+    opts.clip = opts.clip if clip is None else CLIP[clip]
+    for option, value in options.items():
+        if option not in ("running", "sweeps", "damp", "nonfinite", "search"):
+            raise TypeError(f"gptq: no option '{option}'")
+        setattr(opts, option, value)
+    source = Address(buffers.numbers(x, dtype, dims.outer * dims.rows * dims.cols, "x"))
+    pointer, error = out(native.lq_tensor), new_error()
+    check(lib.lq_tensor_gptq(context.ptr, byref(spec.raw), byref(dims), dtype, source.ptr,
+                             stats.ptr if stats else None,
+                             None if name is None else text_bytes(name), byref(opts),
+                             byref(pointer), byref(result), byref(error)), error)
+    return Tensor._made(pointer, context, spec), GptqResult(result)

@@ -202,6 +202,18 @@ class lq_stat(Structure):
                 ("sum_abs", POINTER(c_double)), ("gram", c_int32), ("reserved", c_int32)]
 
 
+class lq_gptq_opts(Structure):
+    _fields_ = [("struct_size", c_size_t), ("order", c_int32), ("running", c_int32),
+                ("clip", c_int32), ("sweeps", c_int32), ("damp", c_float),
+                ("nonfinite", c_int32), ("search", c_int32), ("reserved", c_int32),
+                ("progress", lq_progress)]
+
+
+class lq_gptq_result(Structure):
+    _fields_ = [("struct_size", c_size_t), ("solved", c_int32), ("damp", c_float),
+                ("dead", c_uint64), ("loss", c_double)]
+
+
 class lq_optimizer(Structure):
     _fields_ = [("struct_size", c_size_t), ("rule", c_int32), ("state_bits", c_uint32),
                 ("step", c_uint64), ("lr", c_float), ("beta1", c_float), ("beta2", c_float),
@@ -557,6 +569,11 @@ FUNCTIONS = {
     "lq_stats_gram_row": (_status, [_stats, _text, _u64, _P(_float)]),
     "lq_stats_save": (_status, [_stats, _text, c_int32, _err]),
     "lq_stats_load": (_status, [_ctx, _file, _text, _P(_stats), _err]),
+    "lq_gptq_opts_init": (None, [_P(lq_gptq_opts)]),
+    "lq_gptq_opts_compat": (None, [_P(lq_gptq_opts)]),
+    "lq_gptq_result_init": (None, [_P(lq_gptq_result)]),
+    "lq_tensor_gptq": (_status, [_ctx, _spec, _shape, _dtype, c_void_p, _stats, _text,
+                                 _P(lq_gptq_opts), _P(_tensor), _P(lq_gptq_result), _err]),
     # train.h
     "lq_optimizer_init": (None, [_P(lq_optimizer)]),
     "lq_params_init": (None, [_P(lq_params)]),

@@ -316,6 +316,25 @@ class Calibration(unittest.TestCase):
         with self.assertRaises(ValueError):
             a.add("w", x[:4], 3)
 
+    def test_gptq(self):
+        rows, cols, n = 8, 64, 40
+        w, x, stats = gaussian(rows * cols), gaussian(n * cols), lq.Stats(gram=True)
+        for i in range(n):                  # correlated inputs
+            for c in range(1, cols):
+                x[i * cols + c] += 0.8 * x[i * cols + c - 1]
+        stats.add("w", x, cols)
+        plain, result = lq.gptq(w, "int3:g32:zp", (rows, cols))
+        self.assertEqual(result.solved, lq.STATUS["NOTFOUND"])
+        exact = product(x, w, n, rows, cols)
+        errors_of = [relative_rmse(product(x, t.decode(), n, rows, cols), exact) for t in (
+            plain, lq.gptq(w, "int3:g32:zp", (rows, cols), stats, "w", sweeps=1)[0])]
+        self.assertLess(errors_of[1], 0.6 * errors_of[0])
+        self.assertEqual(lq.gptq(w, "int3:g32:zp", (rows, cols), stats, "w", compat=True)[1].dead,
+                         0)
+        with self.assertRaises(lq.Error) as caught:
+            lq.gptq(w, "int3:g32:zp", (rows, cols), stats, "v")
+        self.assertEqual(caught.exception.name, "LQ_ERR_NOTFOUND")
+
 
 class Training(unittest.TestCase):
     n = 600
