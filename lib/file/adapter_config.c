@@ -77,7 +77,8 @@ static lq_status read_rank(parser *p, const char *key)
     double rank = 0;
     lq_status status = read_rank_of(p, key, &rank);
 
-    p->out->c.rank = (uint32_t)rank;
+    if (!status)
+        p->out->c.rank = (uint32_t)rank;
     return status;
 }
 

@@ -14,6 +14,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static volatile unsigned seen;   /* what was read: so that it is read */
+
 static unsigned touch(const void *p, uint64_t n, lq_dtype type)
 {
     const uint8_t *bytes = p;
@@ -27,7 +29,7 @@ static unsigned touch(const void *p, uint64_t n, lq_dtype type)
 static void check(const lq_adapter *adapter)
 {
     lq_adapter_config c = LQ_ADAPTER_CONFIG_INIT;
-    volatile unsigned sum = 0;
+    unsigned sum = 0;
 
     if (lq_adapter_get_config(adapter, &c) != LQ_OK || c.rank == 0 || c.alpha == 0)
         abort();
@@ -44,6 +46,7 @@ static void check(const lq_adapter *adapter)
             abort();
         sum += touch(m.a, m.rank * m.cols, m.type) + touch(m.b, m.rows * m.rank, m.type);
     }
+    seen = sum;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
