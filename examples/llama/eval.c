@@ -31,7 +31,7 @@ typedef struct run {
     float       *logits;  /* CHUNK of them */
 } run;
 
-static uint32_t *read_tokens(const char *path, size_t *count)
+uint32_t *read_tokens(const char *path, size_t *count)
 {
     size_t bytes = 0;
     char *data = read_file(path, &bytes);

@@ -192,6 +192,7 @@ static void attention(session *s, const layer *l, uint32_t index, uint32_t n)
     float *keys = s->keys + (size_t)index * s->capacity * kv;
     float *values = s->values + (size_t)index * s->capacity * kv;
 
+    collect_add(s, index, PROJ_Q, n, s->norm);
     multiply(m, &l->proj[PROJ_Q], n, s->norm, s->q, 0);
     multiply(m, &l->proj[PROJ_K], n, s->norm, keys + s->used * kv, 0);
     multiply(m, &l->proj[PROJ_V], n, s->norm, values + s->used * kv, 0);
@@ -205,18 +206,21 @@ static void attention(session *s, const layer *l, uint32_t index, uint32_t n)
             attend(s, s->q + at, keys + group, values + group, s->used + i + 1,
                    s->attn + at);
         }
+    collect_add(s, index, PROJ_O, n, s->attn);
     multiply(m, &l->proj[PROJ_O], n, s->attn, s->x, 1);
 }
 
 /* down(silu(gate(x)) * up(x)) */
-static void feed_forward(session *s, const layer *l, uint32_t n)
+static void feed_forward(session *s, const layer *l, uint32_t index, uint32_t n)
 {
     size_t count = (size_t)n * s->m->c.hidden;
 
+    collect_add(s, index, PROJ_GATE, n, s->norm);
     multiply(s->m, &l->proj[PROJ_GATE], n, s->norm, s->gate, 0);
     multiply(s->m, &l->proj[PROJ_UP], n, s->norm, s->up, 0);
     for (size_t i = 0; i < count; i++)
         s->gate[i] *= s->up[i] / (1.0f + expf(-s->gate[i]));
+    collect_add(s, index, PROJ_DOWN, n, s->gate);
     multiply(s->m, &l->proj[PROJ_DOWN], n, s->gate, s->x, 1);
 }
 
@@ -247,7 +251,7 @@ void session_run(session *s, const uint32_t *tokens, uint32_t n)
         rms_norm(&m->c, s->norm, s->x, l->attn_norm, n);
         attention(s, l, i, n);
         rms_norm(&m->c, s->norm, s->x, l->ffn_norm, n);
-        feed_forward(s, l, n);
+        feed_forward(s, l, i, n);
     }
     rms_norm(&m->c, s->norm, s->x, m->norm, n);
     s->used += n;

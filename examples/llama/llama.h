@@ -4,7 +4,7 @@
  *
  * The parts, bottom up: json.c helps, config.c learns the model's shape,
  * model.c its weights, forward.c computes, sample.c chooses, tokenizer.c translates,
- * eval.c and weights.c measure, main.c is the command line.
+ * eval.c and weights.c measure, collect.c keeps statistics, main.c is the command line.
  *
  * Every matrix stays in whatever format the file has: lq_checkpoint_load() gives the
  * planes, lq_prepare() makes them ready, lq_matmul() multiplies.
@@ -80,6 +80,7 @@ typedef struct session {
     float *keys, *values;   /* [layer][position][kv_heads * head_dim] */
     float *x, *norm, *q, *attn, *gate, *up, *scores;
     float *cosines, *sines; /* [position][rope_dim / 2] */
+    lq_stats *stats;        /* of the projections' inputs, or NULL */
 } session;
 
 session *session_create(const model *m, uint32_t capacity, uint32_t batch);
@@ -144,7 +145,18 @@ typedef struct eval_options {
     int         json;
 } eval_options;
 
+/* Token ids of a file. */
+uint32_t *read_tokens(const char *path, size_t *count);
+
 /* Print the mean NLL of 'm' on the tokens and, with a reference, the divergence. */
 void evaluate(const model *m, const model *reference, const eval_options *o);
+
+/* -------------------------------------------------------------- collect.c */
+
+/* Add n inputs of a projection to the session's statistics, if it has any. */
+void collect_add(const session *s, uint32_t layer, int projection, uint32_t n, const float *x);
+
+/* Run over the tokens and write the statistics of all projections to 'path'. */
+void collect(const model *m, const eval_options *o, const char *path);
 
 #endif

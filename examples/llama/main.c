@@ -27,6 +27,9 @@ static const char help[] =
     "      --tokenizer FILE   llama2.c tokenizer.bin; else the GGUF's own, else ids\n"
     "      --write FILE       no text: write sampled sequences of --window tokens as\n"
     "                         16-bit ids, to evaluate with; how many: --sequences N (16)\n"
+    "      --collect-stats OUT --tokens FILE\n"
+    "                         statistics of the projections' inputs over a file of 16-bit\n"
+    "                         ids, for GPTQ and importances\n"
     "  -e, --eval TOKENS      file of 16-bit token ids\n"
     "  -w, --window N         inputs per window (the model's context)\n"
     "  -r, --reference OTHER  also print KL(OTHER || MODEL) and flips\n"
@@ -39,7 +42,7 @@ static const char help[] =
 
 typedef struct options {
     const char  *model, *config, *prompt, *ids, *tokenizer, *reference, *level, *write,
-                *mode;
+                *mode, *collect;
     uint32_t     count, sequences, threads;
     int          speed;
     sampler      s;
@@ -47,7 +50,7 @@ typedef struct options {
 } options;
 
 enum { OPT_TOKENS = 256, OPT_TOP_P, OPT_TOKENIZER, OPT_WRITE, OPT_SEQUENCES,
-       OPT_JSON, OPT_CONFIG, OPT_LEVEL, OPT_SPEED };
+       OPT_JSON, OPT_CONFIG, OPT_LEVEL, OPT_SPEED, OPT_COLLECT };
 
 static const struct option long_options[] = {
     { "prompt", 1, NULL, 'p' },         { "tokens", 1, NULL, OPT_TOKENS },
@@ -57,7 +60,7 @@ static const struct option long_options[] = {
     { "sequences", 1, NULL, OPT_SEQUENCES }, { "eval", 1, NULL, 'e' },
     { "window", 1, NULL, 'w' },         { "reference", 1, NULL, 'r' },
     { "json", 0, NULL, OPT_JSON },      { "config", 1, NULL, OPT_CONFIG },
-    { "speed", 0, NULL, OPT_SPEED },
+    { "speed", 0, NULL, OPT_SPEED },    { "collect-stats", 1, NULL, OPT_COLLECT },
     { "threads", 1, NULL, 'T' },        { "level", 1, NULL, OPT_LEVEL },
     { "mode", 1, NULL, 'm' },           { "help", 0, NULL, 'h' },
     { NULL, 0, NULL, 0 }
@@ -104,6 +107,7 @@ static void set_option(options *o, int option)
     case OPT_LEVEL: o->level = optarg; break;
     case OPT_SPEED: o->speed = 1; break;
     case 'm': o->mode = optarg; break;
+    case OPT_COLLECT: o->collect = optarg; break;
     case 'h': fputs(help, stdout); exit(0);
     default: fputs("llama: --help lists the options\n", stderr); exit(2);
     }
@@ -267,7 +271,7 @@ static lq_ctx *open_context(const options *o)
 static int32_t products(const options *o)
 {
     if (!o->mode)
-        return o->eval.tokens || o->write ? LQ_MODE_F32 : LQ_MODE_FAST;
+        return o->eval.tokens || o->write || o->collect ? LQ_MODE_F32 : LQ_MODE_FAST;
     if (strcmp(o->mode, "fast") == 0)
         return LQ_MODE_FAST;
     if (strcmp(o->mode, "bf16") == 0)
@@ -285,7 +289,12 @@ int main(int argc, char **argv)
     tokenizer *t = NULL;
 
     m->mode = products(&o);
-    if (o.eval.tokens) {
+    if (o.collect) {
+        if (!o.ids)
+            fail("--collect-stats needs --tokens FILE");
+        o.eval.tokens = o.ids;
+        collect(m, &o.eval, o.collect);
+    } else if (o.eval.tokens) {
         if (o.reference) {
             reference = model_open(ctx, o.reference, o.config);
             reference->mode = LQ_MODE_F32;
