@@ -132,6 +132,28 @@ typedef struct lqi_panel {
 /* Fill 'bits' and 'chunk_bytes' from the other members. */
 void lqi_panel_measure(lqi_panel *panel);
 
+/* ------------------------------------------------------------------- packing */
+
+/*
+ * 256 columns of one row, taken apart.  Where a shape has
+ *     scales      scale[i], or half[i], for step i (step 64: [0..3]); two levels: d in half[0]
+ *     minimums    min[i], or half_min[i], for unit i; two levels: dmin in half_min[0]
+ *     sub         second-level scales, one per step
+ *     byte        per step: E8M0 or E4M3 scales, zero points, integer minimums
+ * What a shape stores as f16 is in half and half_min, bit by bit, f32 in scale and min.
+ */
+typedef struct lqi_panel_part {
+    _Alignas(LQI_ALIGN) uint8_t code[LQI_PANEL_CHUNK];
+    float    scale[16], min[8];
+    uint16_t half[16], half_min[8];
+    int8_t   sub[16];
+    uint8_t  byte[16];
+} lqi_panel_part;
+
+/* One chunk of 16 rows taken apart, to its bytes. */
+typedef void lqi_pack_fn(const lqi_panel *p, const lqi_panel_part part[LQI_PANEL_ROWS],
+                         uint8_t *chunk);
+
 /* --------------------------------------------------------------- activations */
 
 /*
@@ -232,6 +254,7 @@ typedef struct lqi_panel_kernels {
     lqi_strip_fn       *strip[LQI_PANEL_CODES];
     lqi_panel_tile_fn  *tile[LQI_TILE_KINDS][3];
     lqi_acts_fn        *acts;
+    lqi_pack_fn        *pack;
     uint8_t             strip_panels;   /* panels of a strip: 1 or 2 */
     uint8_t             tile_max;
 } lqi_panel_kernels;

@@ -32,6 +32,7 @@ const lqi_panel_kernels PANEL_KERNELS = {
         [LQI_TILE_32_256_MIN] = TILE_SLOT(tile32_256_min),
     },
     .acts = acts_chunk,
+    .pack = pack_chunk,
     .strip_panels = STRIP_PANELS,
     .tile_max = TILE_MAX,
 };

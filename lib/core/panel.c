@@ -160,18 +160,19 @@ static void planar_codes(const packer *k, uint64_t row, uint64_t col, size_t n,
     const lqi_geometry *g = k->g;
     uint64_t stride = k->rows->stride ? k->rows->stride : g->row_bytes;
     const uint8_t *codes = k->rows->plane[LQ_PLANE_CODES];
-    uint32_t code[LQI_PANEL_CHUNK];
+    uint8_t flip = g->format->panel->flip;
 
     if (g->spec->flags & LQ_SPEC_FLAT)
         col += row * g->cols;
     else
         codes += row * stride;
     if (!k->w->order)
-        lqi_codes_read(codes, g->bits, g->format->order, col, n, code);
+        lqi_codes_bytes(codes, g->bits, g->format->order, col, n, part->code);
     for (size_t i = 0; k->w->order && i < n; i++)
-        lqi_codes_read(codes, g->bits, g->format->order, k->w->order[col + i], 1, code + i);
-    for (size_t i = 0; i < n; i++)
-        part->code[i] = (uint8_t)(code[i] ^ g->format->panel->flip);
+        lqi_codes_bytes(codes, g->bits, g->format->order, k->w->order[col + i], 1,
+                        part->code + i);
+    for (size_t i = 0; flip && i < n; i++)
+        part->code[i] ^= flip;
 }
 
 /* Zero point of a group in numbers of codes; the offset where there are none. */
@@ -195,35 +196,52 @@ static uint64_t first_group(const lqi_geometry *g, uint64_t row)
     return row / g->group_rows * g->row_groups;
 }
 
-static void planar_step(const packer *k, uint64_t group, size_t i, lqi_panel_part *part)
+/* Scale, and zero point or minimum, of step i; 'scale' NULL: the panel has the stored ones. */
+static void planar_step(const packer *k, uint64_t group, size_t i, const float *scale,
+                        lqi_panel_part *part)
 {
     const lqi_panel *p = &k->w->panel;
-    float scale;
+    const uint8_t *stored = k->rows->plane[LQ_PLANE_SCALES];
 
-    if (p->shape == LQI_S32_E8M0 || p->shape == LQI_F32_E8M0 || p->shape == LQI_S16_E4M3) {
-        part->byte[i] = ((const uint8_t *)k->rows->plane[LQ_PLANE_SCALES])[group];
-        return;
-    }
-    lqi_scales_read(k->ctx, k->g->spec, k->rows->plane, group, 1, &scale);
     if (lqi_panel_shapes[p->shape].min == LQI_MIN_ZERO)
         part->byte[i] = (uint8_t)zero_of(k, group);
+    if (scale)
+        part->scale[i] = *scale * p->factor;
+    else if (k->g->spec->scale_type == LQ_F16)
+        part->half[i] = lqi_load16(stored + 2 * group);
     else
-        scale *= p->factor;
-    part->scale[i] = scale;
+        part->byte[i] = stored[group];
     if (p->shape == LQI_S32_F32_MIN)
-        part->min[i] = scale * ((float)(1 << p->shift) - zero_of(k, group));
+        part->min[i] = part->scale[i] * ((float)(1 << p->shift) - zero_of(k, group));
 }
 
+static int has_f32_scales(unsigned shape)
+{
+    return shape == LQI_S32_F32_MIN || shape == LQI_S64_F32 || shape == LQI_S256_F32 ||
+           shape == LQI_F128_F32 || shape == LQI_F256_F32;
+}
+
+/* A step never crosses a group. */
 static void planar_part(const packer *k, uint64_t row, uint64_t col, lqi_panel_part *part)
 {
     const lqi_geometry *g = k->g;
     size_t step = lqi_panel_shapes[k->w->panel.shape].step;
-    size_t n = (size_t)lqi_min(LQI_PANEL_CHUNK, g->cols - col);
-    uint64_t base = first_group(g, row);
+    size_t n = (size_t)lqi_min(LQI_PANEL_CHUNK, g->cols - col), count;
+    uint64_t first = first_group(g, row) + col / g->group_cols, in = col % g->group_cols;
+    int floats = has_f32_scales(k->w->panel.shape);
+    float scale[16];
 
     planar_codes(k, row, col, n, part);
-    for (size_t i = 0; i * step < n; i++)
-        planar_step(k, base + (col + i * step) / g->group_cols, i, part);
+    count = (size_t)((in + n - 1) / g->group_cols) + 1;
+    if (floats)
+        lqi_scales_read(k->ctx, g->spec, k->rows->plane, first, count, scale);
+    for (size_t i = 0, group = 0; i * step < n; i++, in += step) {
+        if (in >= g->group_cols) {
+            in -= g->group_cols;
+            group++;
+        }
+        planar_step(k, first + group, i, floats ? scale + group : NULL, part);
+    }
 }
 
 /* ------------------------------------------------------------ blocked weights */
@@ -232,12 +250,11 @@ static void blocked_part(const packer *k, uint64_t row, uint64_t col, lqi_panel_
 {
     const lqi_geometry *g = k->g;
     uint64_t stride = k->rows->stride ? k->rows->stride : g->row_bytes;
-    uint64_t end = lqi_min(col + LQI_PANEL_CHUNK, g->padded_cols);
     lqi_run run = { .codes = (const uint8_t *)k->rows->plane[LQ_PLANE_CODES] + row * stride,
-                    .grids = k->ctx->grids };
+                    .first = col, .grids = k->ctx->grids,
+                    .n = (size_t)lqi_min(LQI_PANEL_CHUNK, g->padded_cols - col) };
 
-    for (run.first = col; run.first < end; run.first += g->format->block_len)
-        g->format->panel->part(&run, part);
+    g->format->panel->part(&run, part);
 }
 
 /* -------------------------------------------------------------------- packing */
@@ -258,36 +275,36 @@ static int fit_for_panels(const lqi_panel *p, const lqi_panel_part *part)
 {
     unsigned most = p->shape == LQI_S32_E8M0 ? 254 : p->shape == LQI_S16_E4M3 ? 126 :
                     p->shape == LQI_F32_E8M0 ? 190 /* times the factor */ : 255;
-    int fit = 1;
+    unsigned unfit = 0;
 
     if (lqi_panel_shapes[p->shape].min == LQI_MIN_ZERO)
         most = 1u << lqi_strip_shift(p);
-
     for (int i = 0; i < 16; i++)
-        fit &= lqi_finite(part->scale[i]) && part->byte[i] <= most;
+        unfit |= !lqi_finite(part->scale[i]) | ((part->half[i] & 0x7c00) == 0x7c00) |
+                 (part->byte[i] > most);
     for (int i = 0; i < 8; i++)
-        fit &= lqi_finite(part->min[i]);
-    return fit && (lqi_panel_shapes[p->shape].acts != LQI_ACTS_F32 || floats_fit(p, part));
+        unfit |= !lqi_finite(part->min[i]) | ((part->half_min[i] & 0x7c00) == 0x7c00);
+    return !unfit && (lqi_panel_shapes[p->shape].acts != LQI_ACTS_F32 || floats_fit(p, part));
 }
 
+/* Rows and columns beyond the weight's are zeros. */
 static void pack_task(void *arg, size_t index)
 {
     packer *k = arg;
     lqi_weight *w = k->w;
     lqi_panel_part part[LQI_PANEL_ROWS];
     uint8_t *to = w->data + index * w->chunks * w->panel.chunk_bytes;
+    uint64_t row = index * LQI_PANEL_ROWS, rows = lqi_min(LQI_PANEL_ROWS, k->g->rows - row);
     int blocked = k->g->format->storage == LQ_BLOCKED, fit = 1;
 
     for (uint64_t chunk = 0; chunk < w->chunks; chunk++, to += w->panel.chunk_bytes) {
-        memset(part, 0, sizeof part);
-        for (uint64_t r = 0; r < LQI_PANEL_ROWS; r++) {
-            uint64_t row = index * LQI_PANEL_ROWS + r;
-            if (row >= k->g->rows)
-                break;
-            (blocked ? blocked_part : planar_part)(k, row, chunk * LQI_PANEL_CHUNK, &part[r]);
+        if (chunk == 0 || chunk == w->chunks - 1)
+            memset(part, 0, sizeof part);
+        for (uint64_t r = 0; r < rows; r++) {
+            (blocked ? blocked_part : planar_part)(k, row + r, chunk * LQI_PANEL_CHUNK, &part[r]);
             fit &= fit_for_panels(&w->panel, &part[r]);
         }
-        lqi_panel_pack(&w->panel, part, to);
+        k->ctx->kernels.panel->pack(&w->panel, part, to);
     }
     if (!fit)
         atomic_store(&k->unfit, 1);

@@ -32,12 +32,6 @@ int lqi_weight_plan(const lqi_geometry *g, lqi_weight *weight, lq_status *status
 int lqi_weight_pack(const lq_ctx *ctx, const lqi_geometry *g, const lq_rows *rows,
                     lqi_weight *weight);
 
-/* -------------------------------------------------------------------- packing */
-
-/* One chunk of 16 rows taken apart, to its bytes. */
-void lqi_panel_pack(const lqi_panel *p, const lqi_panel_part part[LQI_PANEL_ROWS],
-                    uint8_t *chunk);
-
 /* ---------------------------------------------------------------- activations */
 
 /* Activation vectors in integers, cut into tiles of neighbouring columns. */

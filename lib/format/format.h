@@ -192,6 +192,9 @@ void lqi_encode_search(const lqi_encode_run *run);
  * other bits of shared bytes as they are. */
 void lqi_codes_read(const uint8_t *codes, unsigned bits, unsigned order, uint64_t first,
                     size_t n, uint32_t *out);
+/* The same as bytes, faster. */
+void lqi_codes_bytes(const uint8_t *codes, unsigned bits, unsigned order, uint64_t first,
+                     size_t n, uint8_t *out);
 void lqi_codes_write(uint8_t *codes, unsigned bits, unsigned order, uint64_t first,
                      size_t n, const uint32_t *in);
 

@@ -13,20 +13,6 @@
 #include "lib/base/half.h"
 #include "lib/format/format.h"
 
-/*
- * 256 columns of one row, taken apart.  Where a shape has
- *     scales      scale[i] for step i (step 64: [0..3]); two levels: d in scale[0]
- *     minimums    min[i] for unit i; two levels: dmin in min[0]
- *     sub         second-level scales, one per step
- *     byte        per step: E8M0 or E4M3 scales, zero points, integer minimums
- */
-typedef struct lqi_panel_part {
-    uint8_t code[LQI_PANEL_CHUNK];
-    float   scale[16], min[8];
-    int8_t  sub[16];
-    uint8_t byte[16];
-} lqi_panel_part;
-
 struct lqi_panel_plan {
     uint8_t codes;            /* LQI_PANEL_... width */
     uint8_t shape;            /* blocked: LQI_S32_F16 ... */
@@ -37,7 +23,8 @@ struct lqi_panel_plan {
     uint8_t count;            /* of levels */
     uint8_t floats;           /* planar: codes or levels are floats, 'shift' as in panel.h */
     uint8_t fitted;           /* planar: levels are the value table, rounded to integers */
-    /* Blocked: the block that run->first is in, to part from element run->first % 256 on. */
+    /* Blocked: run->n columns of a chunk from run->first on; n is 256, or what is left of a
+     * row in whole blocks. */
     void (*part)(const lqi_run *run, lqi_panel_part *part);
 };
 
@@ -47,11 +34,6 @@ extern const int8_t lqi_panel_iq4_levels[16], lqi_panel_e2m1_levels[16];
 static inline const uint8_t *lqi_panel_block(const lqi_run *run, size_t len, size_t bytes)
 {
     return run->codes + (size_t)(run->first / len) * bytes;
-}
-
-static inline float lqi_panel_f16(const uint8_t *p)
-{
-    return lqi_f16_to_f32(lqi_load16(p));
 }
 
 /* 32 codes from 16 bytes: low nibbles, then high ones. */

@@ -42,7 +42,7 @@ static void part_iq2_xxs(const lqi_run *run, lqi_panel_part *part)
 {
     const uint8_t *b = lqi_panel_block(run, 256, 66);
 
-    part->scale[0] = lqi_panel_f16(b);
+    part->half[0] = lqi_load16(b);
     b += 2;
     for (int j = 0; j < 8; j++, b += 8) {
         uint32_t signs = lqi_load32(b + 4);
@@ -57,7 +57,7 @@ static void part_iq2_xs(const lqi_run *run, lqi_panel_part *part)
 {
     const uint8_t *b = lqi_panel_block(run, 256, 74);
 
-    part->scale[0] = lqi_panel_f16(b);
+    part->half[0] = lqi_load16(b);
     odd_scales(b + 66, 16, part);
     for (int g = 0; g < 32; g++) {
         uint32_t code = lqi_load16(b + 2 + 2 * g);
@@ -70,7 +70,7 @@ static void part_iq2_s(const lqi_run *run, lqi_panel_part *part)
 {
     const uint8_t *b = lqi_panel_block(run, 256, 82);
 
-    part->scale[0] = lqi_panel_f16(b);
+    part->half[0] = lqi_load16(b);
     odd_scales(b + 74, 16, part);
     for (int g = 0; g < 32; g++)
         entry_codes(run, LQI_GRID_IQ2_S,
@@ -82,7 +82,7 @@ static void part_iq3_xxs(const lqi_run *run, lqi_panel_part *part)
 {
     const uint8_t *b = lqi_panel_block(run, 256, 98);
 
-    part->scale[0] = lqi_panel_f16(b);
+    part->half[0] = lqi_load16(b);
     for (int j = 0; j < 8; j++) {
         uint32_t signs = lqi_load32(b + 66 + 4 * j);
         part->sub[j] = (int8_t)(2 * (signs >> 28) + 1);
@@ -99,7 +99,7 @@ static void part_iq3_s(const lqi_run *run, lqi_panel_part *part)
 {
     const uint8_t *b = lqi_panel_block(run, 256, 110);
 
-    part->scale[0] = lqi_panel_f16(b);
+    part->half[0] = lqi_load16(b);
     odd_scales(b + 106, 8, part);
     for (int i = 0; i < 64; i++)
         entry_codes(run, LQI_GRID_IQ3_S, b[2 + i] | (uint32_t)(b[66 + i / 8] >> i % 8 & 1) << 8,
@@ -110,7 +110,7 @@ static void part_iq1_s(const lqi_run *run, lqi_panel_part *part)
 {
     const uint8_t *b = lqi_panel_block(run, 256, 50);
 
-    part->scale[0] = lqi_panel_f16(b);
+    part->half[0] = lqi_load16(b);
     for (int j = 0; j < 8; j++) {
         uint32_t high = lqi_load16(b + 34 + 2 * j);
         part->sub[j] = (int8_t)(2 * (high >> 12 & 7) + 1);
@@ -131,7 +131,7 @@ static void part_iq1_m(const lqi_run *run, lqi_panel_part *part)
         for (int j = 0; j < 4; j++)
             part->sub[4 * k + j] = (int8_t)(2 * (word >> 3 * j & 7) + 1);
     }
-    part->scale[0] = lqi_f16_to_f32((uint16_t)d);
+    part->half[0] = (uint16_t)d;
     for (int g = 0; g < 32; g++) {
         unsigned high = b[32 + g / 2] >> 4 * (g % 2) & 15u;
         entry_codes(run, LQI_GRID_IQ1, b[g] | (high & 7) << 8, high >> 3 ? 255 : 0, 4,

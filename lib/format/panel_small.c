@@ -13,20 +13,6 @@ const int8_t lqi_panel_e2m1_levels[16] = {
     0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12
 };
 
-/* Where a block of 32 goes. */
-typedef struct place {
-    const uint8_t *b;
-    uint8_t       *code;
-    unsigned       unit;
-} place;
-
-static place place_of(const lqi_run *run, size_t bytes, lqi_panel_part *part)
-{
-    unsigned at = run->first % LQI_PANEL_CHUNK;
-
-    return (place){ lqi_panel_block(run, 32, bytes), part->code + at, at / 32 };
-}
-
 /* The fifth bits of 32 codes. */
 static void fifth_bits(uint32_t bits, uint8_t *code)
 {
@@ -36,105 +22,121 @@ static void fifth_bits(uint32_t bits, uint8_t *code)
 
 static void part_q4_0(const lqi_run *run, lqi_panel_part *part)
 {
-    place p = place_of(run, 18, part);
+    const uint8_t *b = lqi_panel_block(run, 32, 18);
 
-    part->scale[p.unit] = lqi_panel_f16(p.b);
-    lqi_panel_nibbles(p.b + 2, p.code, 16);
+    for (size_t i = 0; i < run->n / 32; i++, b += 18) {
+        part->half[i] = lqi_load16(b);
+        lqi_panel_nibbles(b + 2, part->code + 32 * i, 16);
+    }
 }
 
 static void part_q4_1(const lqi_run *run, lqi_panel_part *part)
 {
-    place p = place_of(run, 20, part);
+    const uint8_t *b = lqi_panel_block(run, 32, 20);
 
-    part->scale[p.unit] = lqi_panel_f16(p.b);
-    part->min[p.unit] = lqi_panel_f16(p.b + 2);
-    lqi_panel_nibbles(p.b + 4, p.code, 16);
+    for (size_t i = 0; i < run->n / 32; i++, b += 20) {
+        part->half[i] = lqi_load16(b);
+        part->half_min[i] = lqi_load16(b + 2);
+        lqi_panel_nibbles(b + 4, part->code + 32 * i, 16);
+    }
 }
 
 static void part_q5_0(const lqi_run *run, lqi_panel_part *part)
 {
-    place p = place_of(run, 22, part);
+    const uint8_t *b = lqi_panel_block(run, 32, 22);
 
-    part->scale[p.unit] = lqi_panel_f16(p.b);
-    lqi_panel_nibbles(p.b + 6, p.code, 16);
-    fifth_bits(lqi_load32(p.b + 2), p.code);
+    for (size_t i = 0; i < run->n / 32; i++, b += 22) {
+        part->half[i] = lqi_load16(b);
+        lqi_panel_nibbles(b + 6, part->code + 32 * i, 16);
+        fifth_bits(lqi_load32(b + 2), part->code + 32 * i);
+    }
 }
 
 static void part_q5_1(const lqi_run *run, lqi_panel_part *part)
 {
-    place p = place_of(run, 24, part);
+    const uint8_t *b = lqi_panel_block(run, 32, 24);
 
-    part->scale[p.unit] = lqi_panel_f16(p.b);
-    part->min[p.unit] = lqi_panel_f16(p.b + 2);
-    lqi_panel_nibbles(p.b + 8, p.code, 16);
-    fifth_bits(lqi_load32(p.b + 4), p.code);
+    for (size_t i = 0; i < run->n / 32; i++, b += 24) {
+        part->half[i] = lqi_load16(b);
+        part->half_min[i] = lqi_load16(b + 2);
+        lqi_panel_nibbles(b + 8, part->code + 32 * i, 16);
+        fifth_bits(lqi_load32(b + 4), part->code + 32 * i);
+    }
 }
 
-static void signed_bytes(const uint8_t *q, uint8_t *code, int n)
+static void signed_bytes(const uint8_t *q, uint8_t *code)
 {
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < 32; i++)
         code[i] = q[i] ^ 0x80;
 }
 
 static void part_q8_0(const lqi_run *run, lqi_panel_part *part)
 {
-    place p = place_of(run, 34, part);
+    const uint8_t *b = lqi_panel_block(run, 32, 34);
 
-    part->scale[p.unit] = lqi_panel_f16(p.b);
-    signed_bytes(p.b + 2, p.code, 32);
+    for (size_t i = 0; i < run->n / 32; i++, b += 34) {
+        part->half[i] = lqi_load16(b);
+        signed_bytes(b + 2, part->code + 32 * i);
+    }
 }
 
 static void part_q8_1(const lqi_run *run, lqi_panel_part *part)
 {
-    place p = place_of(run, 36, part);
+    const uint8_t *b = lqi_panel_block(run, 32, 36);
 
-    part->scale[p.unit] = lqi_panel_f16(p.b);
-    signed_bytes(p.b + 4, p.code, 32);
+    for (size_t i = 0; i < run->n / 32; i++, b += 36) {
+        part->half[i] = lqi_load16(b);
+        signed_bytes(b + 4, part->code + 32 * i);
+    }
 }
 
 static void part_mxfp4(const lqi_run *run, lqi_panel_part *part)
 {
-    place p = place_of(run, 17, part);
+    const uint8_t *b = lqi_panel_block(run, 32, 17);
 
-    part->byte[p.unit] = p.b[0];
-    lqi_panel_nibbles(p.b + 1, p.code, 16);
+    for (size_t i = 0; i < run->n / 32; i++, b += 17) {
+        part->byte[i] = b[0];
+        lqi_panel_nibbles(b + 1, part->code + 32 * i, 16);
+    }
 }
 
 /* Bit 7 of a scale is ignored; 0x7f stands for 0. */
 static void part_nvfp4(const lqi_run *run, lqi_panel_part *part)
 {
-    unsigned at = run->first % LQI_PANEL_CHUNK;
     const uint8_t *b = lqi_panel_block(run, 64, 36);
 
-    for (unsigned s = 0; s < 4; s++) {
-        uint8_t d = b[s] & 0x7f;
-        part->byte[at / 16 + s] = d == 0x7f ? 0 : d;
-        lqi_panel_nibbles(b + 4 + 8 * s, part->code + at + 16 * s, 8);
-    }
+    for (size_t i = 0; i < run->n / 64; i++, b += 36)
+        for (size_t k = 0; k < 4; k++) {
+            uint8_t d = b[k] & 0x7f;
+            part->byte[4 * i + k] = d == 0x7f ? 0 : d;
+            lqi_panel_nibbles(b + 4 + 8 * k, part->code + 64 * i + 16 * k, 8);
+        }
 }
 
 static void part_q1_0(const lqi_run *run, lqi_panel_part *part)
 {
-    unsigned at = run->first % LQI_PANEL_CHUNK;
     const uint8_t *b = lqi_panel_block(run, 128, 18);
 
-    for (unsigned i = 0; i < 128; i++)
-        part->code[at + i] = (uint8_t)((b[2 + i / 8] >> i % 8 & 1) << 1);
-    for (unsigned i = at / 64; i < at / 64 + 2; i++) {
-        part->scale[i] = lqi_panel_f16(b);
-        part->byte[i] = 1;
+    for (size_t i = 0; i < run->n / 128; i++, b += 18) {
+        for (size_t k = 0; k < 128; k++)
+            part->code[128 * i + k] = (uint8_t)((b[2 + k / 8] >> k % 8 & 1) << 1);
+        for (size_t k = 2 * i; k < 2 * i + 2; k++) {
+            part->half[k] = lqi_load16(b);
+            part->byte[k] = 1;
+        }
     }
 }
 
 static void part_q2_0(const lqi_run *run, lqi_panel_part *part)
 {
-    unsigned at = run->first % LQI_PANEL_CHUNK;
     const uint8_t *b = lqi_panel_block(run, 64, 18);
 
-    for (unsigned i = 0; i < 64; i++)
-        part->code[at + i] = b[2 + i / 4] >> 2 * (i % 4) & 3;
-    part->scale[at / 64] = lqi_panel_f16(b);
-    part->byte[at / 64] = 1;
+    for (size_t i = 0; i < run->n / 64; i++, b += 18) {
+        for (size_t k = 0; k < 64; k++)
+            part->code[64 * i + k] = b[2 + k / 4] >> 2 * (k % 4) & 3;
+        part->half[i] = lqi_load16(b);
+        part->byte[i] = 1;
+    }
 }
 
 #define PLAN(name, width, form, log2, by, table, how) \

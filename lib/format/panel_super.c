@@ -22,8 +22,8 @@ static void part_q2_k(const lqi_run *run, lqi_panel_part *part)
     }
     two_bits(b + 16, part->code);
     two_bits(b + 48, part->code + 128);
-    part->scale[0] = lqi_panel_f16(b + 80);
-    part->min[0] = lqi_panel_f16(b + 82);
+    part->half[0] = lqi_load16(b + 80);
+    part->half_min[0] = lqi_load16(b + 82);
 }
 
 static void part_q3_k(const lqi_run *run, lqi_panel_part *part)
@@ -39,7 +39,7 @@ static void part_q3_k(const lqi_run *run, lqi_panel_part *part)
         unsigned low = j < 8 ? s[j] & 15u : (unsigned)s[j - 8] >> 4;
         part->sub[j] = (int8_t)((int)(low | (s[8 + j % 4] >> 2 * (j / 4) & 3u) << 4) - 32);
     }
-    part->scale[0] = lqi_panel_f16(b + 108);
+    part->half[0] = lqi_load16(b + 108);
 }
 
 /* The twelve bytes of Q4_K and Q5_K: eight scales and eight minimums of six bits. */
@@ -57,8 +57,8 @@ static void part_q4_k(const lqi_run *run, lqi_panel_part *part)
 {
     const uint8_t *b = lqi_panel_block(run, 256, 144);
 
-    part->scale[0] = lqi_panel_f16(b);
-    part->min[0] = lqi_panel_f16(b + 2);
+    part->half[0] = lqi_load16(b);
+    part->half_min[0] = lqi_load16(b + 2);
     six_bits(b + 4, part);
     for (int k = 0; k < 4; k++)
         lqi_panel_nibbles(b + 16 + 32 * k, part->code + 64 * k, 32);
@@ -68,8 +68,8 @@ static void part_q5_k(const lqi_run *run, lqi_panel_part *part)
 {
     const uint8_t *b = lqi_panel_block(run, 256, 176);
 
-    part->scale[0] = lqi_panel_f16(b);
-    part->min[0] = lqi_panel_f16(b + 2);
+    part->half[0] = lqi_load16(b);
+    part->half_min[0] = lqi_load16(b + 2);
     six_bits(b + 4, part);
     for (int k = 0; k < 4; k++)
         lqi_panel_nibbles(b + 48 + 32 * k, part->code + 64 * k, 32);
@@ -94,7 +94,7 @@ static void part_q6_k(const lqi_run *run, lqi_panel_part *part)
     }
     for (int j = 0; j < 16; j++)
         part->sub[j] = (int8_t)((b[192 + j] ^ 0x80) - 128);
-    part->scale[0] = lqi_panel_f16(b + 208);
+    part->half[0] = lqi_load16(b + 208);
 }
 
 static void four_scales(float d, lqi_panel_part *part)
@@ -117,7 +117,7 @@ static void part_iq4_xs(const lqi_run *run, lqi_panel_part *part)
     const uint8_t *b = lqi_panel_block(run, 256, 136);
     unsigned high = lqi_load16(b + 2);
 
-    part->scale[0] = lqi_panel_f16(b);
+    part->half[0] = lqi_load16(b);
     for (int j = 0; j < 8; j++) {
         unsigned low = b[4 + j / 2] >> 4 * (j % 2) & 15u;
         part->sub[j] = (int8_t)((int)(low | (high >> 2 * j & 3) << 4) - 32);
@@ -145,7 +145,7 @@ static void part_tq2_0(const lqi_run *run, lqi_panel_part *part)
 
     two_bits(b, part->code);
     two_bits(b + 32, part->code + 128);
-    four_scales(lqi_panel_f16(b + 64), part);
+    four_scales(lqi_f16_to_f32(lqi_load16(b + 64)), part);
 }
 
 /* Digits in base 3 of 'count' bytes. */
@@ -168,7 +168,7 @@ static void part_tq1_0(const lqi_run *run, lqi_panel_part *part)
     digits(b, 32, 5, part->code);
     digits(b + 32, 16, 5, part->code + 160);
     digits(b + 48, 4, 4, part->code + 240);
-    four_scales(lqi_panel_f16(b + 52), part);
+    four_scales(lqi_f16_to_f32(lqi_load16(b + 52)), part);
 }
 
 #define PLAN(name, width, form, log2, table, how) \

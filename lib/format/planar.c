@@ -53,6 +53,47 @@ void lqi_codes_read(const uint8_t *codes, unsigned bits, unsigned order, uint64_
         read_bits(codes, bits, first, n, out);
 }
 
+/* Eight codes from a byte on. */
+static void read_eight(const uint8_t *codes, unsigned bits, uint8_t out[8])
+{
+    uint64_t v = 0;
+
+    for (unsigned i = 0; i < bits; i++)
+        v |= (uint64_t)codes[i] << 8 * i;
+    for (unsigned i = 0; i < 8; i++)
+        out[i] = (uint8_t)(v >> bits * i & ((1u << bits) - 1));
+}
+
+static void read_pairs(const uint8_t *codes, unsigned order, size_t n, uint8_t *out)
+{
+    unsigned first = order == LQI_HIGH_FIRST ? 4 : 0, second = 4 - first;
+
+    for (size_t i = 0; i < n / 2; i++) {
+        out[2 * i] = codes[i] >> first & 15;
+        out[2 * i + 1] = codes[i] >> second & 15;
+    }
+}
+
+void lqi_codes_bytes(const uint8_t *codes, unsigned bits, unsigned order, uint64_t first,
+                     size_t n, uint8_t *out)
+{
+    size_t fast = first % 8 ? 0 : n / 8 * 8;
+
+    if (bits == 8) {
+        memcpy(out, codes + first, n);
+        return;
+    }
+    if (bits == 4)
+        read_pairs(codes + first / 2, order, fast, out);
+    for (size_t i = 0; bits != 4 && i < fast; i += 8)
+        read_eight(codes + (first + i) / 8 * bits, bits, out + i);
+    for (size_t i = fast; i < n; i++) {
+        uint32_t code;
+        lqi_codes_read(codes, bits, order, first + i, 1, &code);
+        out[i] = (uint8_t)code;
+    }
+}
+
 /* -------------------------------------------------------------- codes, write */
 
 static void write_nibbles(uint8_t *codes, unsigned order, uint64_t first, size_t n,
