@@ -23,5 +23,6 @@
 #include "kernels/tmpl/panel_float.h"
 #include "kernels/tmpl/panel_tile.h"
 #include "kernels/tmpl/panel_acts.h"
+#include "kernels/tmpl/panel_pack.h"
 #include "kernels/tmpl/panel_slots.h"
 #include "kernels/tmpl/panel_sums.h"
