@@ -99,6 +99,8 @@ static void acts_chunk(int kind, const float *x, size_t chunk, const lqi_acts_co
         if (16 * g % group == 0)
             scale = acts_scale(acts_most(x + 16 * g, group), &inverse);
         sum[g] = acts_sixteen(x + 16 * g, inverse, q + 16 * g);
+        if (scale != scale)   /* then q is anything, and results are NaN */
+            sum[g] = 0;
         if (kind == LQI_ACTS_32 && g % 2) {
             size_t at = (8 * chunk + (size_t)g / 2) * c->stride;
             c->scale[at] = scale;
