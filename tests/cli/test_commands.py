@@ -244,6 +244,18 @@ class Commands(Case):
             weighted, = self.bench("quantize", "-f", spec, "--weighted")
             self.assertEqual(plain["nmse"] != weighted["nmse"], moves)
 
+    def test_bench_optimizer(self):
+        lines = self.bench("optimizer", "--rule", "lion")
+        self.assertEqual([(line["mode"], line["bits"], line["n"]) for line in lines],
+                         [("lion", bits, n) for bits in (8, 32) for n in (16384, 80 * 256)])
+        for line in lines:
+            self.assertEqual(line["op"], "optimizer")
+            self.assertGreater(line["gweights"], 0)
+            self.assertAlmostEqual(line["gbps"] / line["gweights"],
+                                   12 + 2 * (1 + 4 / 256 if line["bits"] == 8 else 4))
+        lines = self.bench("optimizer", "--bits", "8")
+        self.assertEqual([line["mode"] for line in lines[::2]], ["adamw", "adam", "lion", "sgd"])
+
     def test_bench_usage(self):
         small = ("--rows", "1", "--cols", "256", "--repeat", "1", "-T", "1", "--rotate", "0")
         self.assertIn("GF/s", self.run_lq("bench", "gemv", "-f", "q4_0", *small)[0])

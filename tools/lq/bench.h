@@ -6,6 +6,7 @@
  *   bench.c           samples and their medians, pseudo-random data
  *   bench_codec.c     quantize, dequantize
  *   bench_product.c   gemv, gemm; bench_copies.c: the weights they go through
+ *   bench_optimizer.c steps of optimizers
  *   roof.c            the machine's limits
  */
 #ifndef LQ_TOOL_BENCH_H
@@ -16,7 +17,7 @@
 #define SAMPLES_MAX 1000
 #define N_MAX 16
 
-enum { OP_ROOF, OP_GEMV, OP_GEMM, OP_QUANTIZE, OP_DEQUANTIZE, OPS };
+enum { OP_ROOF, OP_GEMV, OP_GEMM, OP_QUANTIZE, OP_DEQUANTIZE, OP_OPTIMIZER, OPS };
 
 /* Of one measurement; 'limit' and what follows are medians. */
 typedef struct sample_set {
@@ -37,6 +38,7 @@ typedef struct bench {
     int        weighted;                    /* encode with importances always */
     float     *importance;                  /* [cols] */
     lq_dtype   type;                        /* of the numbers that dequantize makes */
+    int        rule, bits;                  /* of optimizers; -1, 0: all */
     roof       roof;
     sample_set samples;
 } bench;
@@ -47,15 +49,17 @@ typedef struct record {
     const lq_spec *spec;
     const char    *mode;
     uint64_t       n, source_bytes, prepared_bytes;
+    uint32_t       bits;                    /* of the state of an optimizer */
     lq_dtype       type;                    /* of plain numbers */
     double         seconds, bytes, flops;   /* bytes: read and written, of a call */
-    double         weights, written;        /* of quantize, dequantize */
+    double         weights, written;        /* of quantize, dequantize, optimizer */
     double         roof, peak;              /* of the machine, per second */
     int            of_peak;                 /* 'fraction' is of the peak, else of the roof */
     double         nmse;
 } record;
 
 extern const char *const bench_mode_name[];   /* by LQ_MODE_... */
+extern const char *const bench_rule_name[];   /* by LQ_ADAMW... */
 
 void bench_report(bench *b, const record *r);
 
@@ -76,6 +80,9 @@ float *bench_importance(uint64_t cols, int weighted);
 
 lq_status bench_codec(bench *b, const lq_spec *spec, int op, lq_error *error);
 lq_status bench_product(bench *b, const lq_spec *spec, int op, lq_error *error);
+
+/* Lines for an array that stays in the caches, and for one of rows x cols numbers. */
+lq_status bench_optimizer(bench *b, int rule, uint32_t bits);
 
 /* ------------------------------------------------------------------ weights */
 

@@ -6,10 +6,12 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const op_name[OPS] = { "roof", "gemv", "gemm", "quantize", "dequantize" };
+static const char *const op_name[OPS] = { "roof", "gemv", "gemm", "quantize", "dequantize",
+                                            "optimizer" };
 
 const char *const bench_mode_name[] = { "fast", "fast", "bf16", "f32", "w8a8" };
 
@@ -75,7 +77,7 @@ static void number(doc *j, const char *key, uint64_t value)
 
 static void report_json(bench *b, const record *r, const char *spec)
 {
-    int product = r->op != OP_ROOF;
+    int matrix = r->op != OP_ROOF && r->op != OP_OPTIMIZER;
     doc j;
 
     doc_begin(&j, &b->t->out);
@@ -84,8 +86,8 @@ static void report_json(bench *b, const record *r, const char *spec)
     doc_string(&j, "status", "LQ_OK");
     doc_string(&j, "op", op_name[r->op]);
     doc_string(&j, "format", r->spec ? spec : NULL);
-    number(&j, "rows", product ? b->rows : 0);
-    number(&j, "cols", product ? b->cols : 0);
+    number(&j, "rows", matrix ? b->rows : 0);
+    number(&j, "cols", matrix ? b->cols : 0);
     number(&j, "n", r->n);
     doc_uint(&j, "threads", b->roof.threads);
     doc_string(&j, "mode", r->mode);
@@ -104,6 +106,8 @@ static void report_json(bench *b, const record *r, const char *spec)
         doc_number(&j, "gweights", giga(r->weights, r->seconds));
         doc_number(&j, "gbps_written", giga(r->written, r->seconds));
     }
+    if (r->bits)
+        doc_uint(&j, "bits", r->bits);
     doc_close(&j);
     out_lines(b->t);
 }
@@ -114,6 +118,8 @@ void bench_report(bench *b, const record *r)
 
     if (r->spec)
         lq_spec_print(r->spec, spec, sizeof spec);
+    if (r->bits)
+        snprintf(spec, sizeof spec, "%u bits", (unsigned)r->bits);
     (b->t->json ? report_json : report_text)(b, r, spec);
 }
 
@@ -158,15 +164,30 @@ static int measure_spec(bench *b, const char *word, int only)
     int code = tool_spec(b->t, "--format", word, &spec);
     if (code)
         return code;
-    for (int op = OP_GEMV; op < OPS && status == LQ_OK; op++)
+    for (int op = OP_GEMV; op <= OP_DEQUANTIZE && status == LQ_OK; op++)
         if (only < 0 || only == op)
             status = (op <= OP_GEMM ? bench_product : bench_codec)(b, &spec, op, &error);
     return status == LQ_OK ? 0 : fail_error(b->t, status, &error);
 }
 
+static int measure_optimizers(bench *b)
+{
+    lq_status status = LQ_OK;
+
+    for (int rule = LQ_ADAMW; rule <= LQ_SGD; rule++)
+        for (uint32_t bits = 8; bits <= 32; bits += 24)
+            if (status == LQ_OK && (b->rule < 0 || b->rule == rule) &&
+                (!b->bits || b->bits == (int)bits))
+                status = bench_optimizer(b, rule, bits);
+    return status == LQ_OK ? 0 : fail_error(b->t, status, NULL);
+}
+
 static int measure_list(bench *b, const char *list, int only)
 {
     char word[LQ_SPEC_TEXT];
+
+    if (only == OP_OPTIMIZER)
+        return measure_optimizers(b);
     int code = only < 0 || only == OP_ROOF ? measure_roof(b) : 0;
 
     while (only != OP_ROOF && *list && !code) {
@@ -232,7 +253,8 @@ static int operation(bench *b, const args *a, int *only)
 static int options(bench *b, const args *a, int *only)
 {
     static const lq_dtype types[] = { LQ_F32, LQ_F16, LQ_BF16 };
-    int code, type;
+    static const int bits[] = { 0, 8, 32 };
+    int code, type, width;
 
     if ((code = operation(b, a, only))
         || (code = args_count(b->t, a, OPT_ROWS, 4096, 1, 1u << 30, &b->rows))
@@ -241,11 +263,15 @@ static int options(bench *b, const args *a, int *only)
         || (code = args_count(b->t, a, OPT_REPEAT, 7, 1, SAMPLES_MAX, &b->repeat))
         || (code = args_word(b->t, a, OPT_MODE, 0, &b->mode))
         || (code = args_word(b->t, a, OPT_TYPE, 0, &type))
+        || (code = args_word(b->t, a, OPT_RULE, 0, &b->rule))
+        || (code = args_word(b->t, a, OPT_BITS, 0, &width))
         || (code = args_size(b->t, a, OPT_ROTATE, 256u << 20, &b->rotate))
         || (code = tool_ctx(b->t, a, &b->ctx)))
         return code;
     b->mode += LQ_MODE_FAST;
     b->type = types[type];
+    b->rule--;                       /* all come first */
+    b->bits = bits[width];
     b->unprepared = args_has(a, OPT_UNPREPARED);
     b->weighted = args_has(a, OPT_WEIGHTED);
     b->roof.threads = lq_ctx_threads(b->ctx);

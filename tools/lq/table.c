@@ -129,6 +129,9 @@ static const option_row bench_options[] = {
     { OPT_ROTATE, "rotate", 0, "SIZE", NULL,
       "go through copies of the weight that fill SIZE; 0: one, which may stay in the caches "
       "(default: 256M)" },
+    { OPT_RULE, "rule", 0, "all|adamw|adam|lion|sgd", "all|adamw|adam|lion|sgd",
+      "rule of optimizer (default: all)" },
+    { OPT_BITS, "bits", 0, "all|8|32", "all|8|32", "state of optimizer (default: all)" },
     { OPT_REPEAT, "repeat", 0, "N", NULL, "samples, of which the median counts (default: 7)" },
     CPU,
     COMMON
@@ -193,25 +196,28 @@ const command commands[] = {
       "hidden bytes per token and layer (one layer, and 2 x hidden for the others, with "
       "--recompute), and f32 logits for every token.",
       NULL, estimate_options, cmd_estimate },
-    { "bench", "[gemv|gemm|quantize|dequantize|roof]", 0, 1, "measure the speed of this machine",
+    { "bench", "[gemv|gemm|quantize|dequantize|roof|optimizer]", 0, 1, "measure the speed of this machine",
       "gemv and gemm multiply n activation vectors of f32 with a weight; making integers or "
       "bf16 of the vectors is in the time. gemm with f32, f16 and bf16 is lq_gemm, on vectors "
-      "of the same type. quantize is from f32, dequantize to --type. Without a word everything is "
-      "measured.\n"
+      "of the same type. quantize is from f32, dequantize to --type. Without a word all of these "
+      "are measured.\n"
+      "optimizer steps an array of 16384 parameters, which stays in the caches with its state, "
+      "and one of rows x cols; gweights counts parameters.\n"
       "Before every sample the machine's limits are measured with the same number of threads: "
       "roof is the reading of 256 MiB or more, the better of 256- and 512-bit loads, peak what "
       "the level's best instruction multiplies and adds in registers (8-bit integers, bf16 or "
       "f32, by the mode; two operations a product). The fraction of gemm is that of the peak; "
       "all others are fractions of the roof: of gemv, the bytes of the weight as it is stored; "
-      "of quantize and dequantize, those and the numbers. nmse is the squared error of "
+      "of quantize and dequantize, those and the numbers; of optimizer, what is read and "
+      "written of parameters, gradients and state. nmse is the squared error of "
       "products against float64 of the decoded weights, of quantize and dequantize that of the "
       "decoded weights, by the square of what is right. Data is normal, pseudo-random, the "
       "same every time.\n"
       "With --json every measurement is one line, with op, format, rows, cols, n, threads, "
       "mode, level, seconds (of a call), gbps, gflops, roof_gbps, peak_gops, fraction, nmse, "
       "prepared_bytes and source_bytes; of quantize and dequantize also type, gweights and "
-      "gbps_written; null is what does not apply.",
-      "gemv|gemm|quantize|dequantize|roof", bench_options, cmd_bench },
+      "gbps_written, of optimizer these and bits, with the rule as mode and n parameters; null is what does not apply.",
+      "gemv|gemm|quantize|dequantize|roof|optimizer", bench_options, cmd_bench },
     { "completions", "bash", 1, 1, "print shell completion",
       "Use: source <(lq completions bash)", "bash", text_options, cmd_completions },
     { "manual", "", 0, 0, "print this manual as Markdown",
