@@ -3,7 +3,7 @@
  * examples/qlora/base.c - the model that is fine-tuned
  */
 #include "../llama/llama.h"
-#include "qlora.h"
+#include "base.h"
 
 #include <stdlib.h>
 

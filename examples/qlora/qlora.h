@@ -11,6 +11,7 @@
 
 #include "../common/common.h"
 #include "../train/train.h"
+#include "base.h"
 
 /* ------------------------------------------------------------- adapters.c */
 
@@ -54,18 +55,8 @@ adapters *adapters_create(const lq_ctx *ctx, const lq_checkpoint *model, const s
                           const recipe *r);
 void      adapters_destroy(adapters *a);
 
-/* For a network with s.apart. */
+/* For a network without matrices of its own (s.apart). */
 linears adapters_linears(adapters *a);
-
-/* ----------------------------------------------------------------- base.c */
-
-lq_checkpoint *base_open(const lq_ctx *ctx, const char *path, shape *s);
-
-/* All numbers of a tensor as f32; exits unless there are 'count'. */
-void base_read(const lq_checkpoint *model, const char *name, size_t count, float *to);
-
-/* The network's parameters from the checkpoint. */
-void base_fill(const lq_checkpoint *model, network *n);
 
 /* ---------------------------------------------------------------- files.c */
 

@@ -136,7 +136,7 @@ static void multiply(const network *n, uint32_t layer, int matrix, const real *x
 {
     uint32_t rows, cols;
 
-    if (n->s.apart) {
+    if (n->linears.forward) {
         n->linears.forward(n->linears.user, layer, matrix, x, y, accumulate);
         return;
     }
@@ -200,7 +200,7 @@ static void multiply_back(const network *n, uint32_t layer, int matrix, const re
 {
     uint32_t rows, cols;
 
-    if (n->s.apart) {
+    if (n->linears.forward) {
         n->linears.back(n->linears.user, layer, matrix, x, dy, dx, accumulate);
         return;
     }

@@ -79,7 +79,7 @@ typedef struct network {
     shape    s;
     uint32_t sequences, length, tokens;   /* tokens = sequences x length */
     size_t   parameters, bytes;           /* bytes: of all arrays */
-    linears  linears;                     /* with s.apart */
+    linears  linears;                     /* all NULL: the products are the network's own */
     real    *weights, *grads;             /* grads NULL: the parameters stay as they are */
     saved   *layers;
     real    *x, *scale, *h, *logits;      /* behind the layers; logits become gradients */
