@@ -58,8 +58,8 @@ typedef enum lqi_panel_codes {
  *   S32_E8M0     32    head: u8 exponent[2]; scale = factor * 2^(exponent - 127), 0 by exponent 0
  *   S32_F16_MIN  32    head: f16 scale[2], f16 min[2]
  *   S32_F16_ZP   32    head: f16 scale[2], u8 zero[2]; min = -scale * zero, in integers
- *   S32_F32_MIN  32    head: f32 scale[2], f32 min[2]
- *   S64_F32      64    head: f32 scale
+ *   S32_F32_MIN  32    head: f32 scale[2], f32 min[2]; scale = factor * number
+ *   S64_F32      64    head: f32 scale, likewise; and so all that follow with F32
  *   S64_F16_ZP   64    head: f16 scale, u8 zero
  *   S128_F16_ZP  64    front: f16 scale[2], u8 zero[2], each for 128 columns
  *   S256_F32     64    front: f32 scale
@@ -124,7 +124,7 @@ typedef struct lqi_panel {
     uint8_t  codes, bits, shape;
     uint8_t  shift;               /* offset = 1 << shift, of shapes that have it; of floats */
     uint32_t chunk_bytes;
-    float    factor;              /* of E8M0 and E4M3 scales and of d */
+    float    factor;              /* of E8M0, E4M3 and F32 scales and of d */
     uint8_t  table[64];           /* level + offset, by the low bits of the index, the code;
                                      2, 5 and 8 bits are code = level + offset */
 } lqi_panel;

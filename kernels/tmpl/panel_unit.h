@@ -174,6 +174,11 @@ P_INLINE v_f32 scale_shifted(const uint8_t *p, int shift, float factor)
     return v_mul(v_as_f32(v_load_u8(p) << shift), v_set1(factor));
 }
 
+P_INLINE v_f32 scale_float(const uint8_t *p, float factor)
+{
+    return v_mul(v_load_f32(p), v_set1(factor));
+}
+
 P_INLINE v_u32 scale_nibbles(const uint8_t *p, unsigned row)
 {
     return v_load_u32(p + 4 * row);
@@ -194,18 +199,18 @@ P_INLINE v_f32 chunk_scale(const int shape, const lqi_panel *p, const chunk_view
     case LQI_F32_E8M0:
         return scale_shifted(h + 16 * u + row, 23, p->factor);
     case LQI_S32_F32_MIN:
-        return v_load_f32(h + 64 * u + 4 * row);
+        return scale_float(h + 64 * u + 4 * row, p->factor);
     case LQI_S64_F32:
-        return v_load_f32(h + 4 * row);
+        return scale_float(h + 4 * row, p->factor);
     case LQI_S64_F16_ZP:
         return v_from_f16(h + 2 * row);
     case LQI_S128_F16_ZP:
         return v_from_f16(c->front + 32 * (pair / 2) + 2 * row);
     case LQI_S256_F32:
     case LQI_F256_F32:
-        return v_load_f32(c->front + 4 * row);
+        return scale_float(c->front + 4 * row, p->factor);
     case LQI_F128_F32:
-        return v_load_f32(c->front + 64 * (pair / 2) + 4 * row);
+        return scale_float(c->front + 64 * (pair / 2) + 4 * row, p->factor);
     case LQI_S16_E4M3:
         return scale_shifted(h + 32 * u + 16 * half + row, 20, p->factor * 0x1p120f);
     case LQI_K32:

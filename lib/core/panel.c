@@ -206,13 +206,13 @@ static void planar_step(const packer *k, uint64_t group, size_t i, const float *
     if (lqi_panel_shapes[p->shape].min == LQI_MIN_ZERO)
         part->byte[i] = (uint8_t)zero_of(k, group);
     if (scale)
-        part->scale[i] = *scale * p->factor;
+        part->scale[i] = *scale;
     else if (k->g->spec->scale_type == LQ_F16)
         part->half[i] = lqi_load16(stored + 2 * group);
     else
         part->byte[i] = stored[group];
     if (p->shape == LQI_S32_F32_MIN)
-        part->min[i] = part->scale[i] * ((float)(1 << p->shift) - zero_of(k, group));
+        part->min[i] = part->scale[i] * p->factor * ((float)(1 << p->shift) - zero_of(k, group));
 }
 
 static int has_f32_scales(unsigned shape)
@@ -280,7 +280,7 @@ static int fit_for_panels(const lqi_panel *p, const lqi_panel_part *part)
     if (lqi_panel_shapes[p->shape].min == LQI_MIN_ZERO)
         most = 1u << lqi_strip_shift(p);
     for (int i = 0; i < 16; i++)
-        unfit |= !lqi_finite(part->scale[i]) | ((part->half[i] & 0x7c00) == 0x7c00) |
+        unfit |= !lqi_finite(part->scale[i] * p->factor) | ((part->half[i] & 0x7c00) == 0x7c00) |
                  (part->byte[i] > most);
     for (int i = 0; i < 8; i++)
         unfit |= !lqi_finite(part->min[i]) | ((part->half_min[i] & 0x7c00) == 0x7c00);

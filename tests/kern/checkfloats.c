@@ -59,7 +59,7 @@ static void fill_panel(const lqi_panel *p)
         panel[i] = any_byte(p);
     for (size_t col = 0; col < COLS; col += 32)
         for (unsigned row = 0; row < LQI_PANEL_ROWS; row++) {
-            float scale = (0.5f + (float)(test_next(&seed) % 1000) / 700) * p->factor;
+            float scale = (0.5f + (float)(test_next(&seed) % 1000) / 700);
             if (p->shape == LQI_F32_E8M0)
                 panel[scale_at(p, col, row)] = (uint8_t)(100 + test_next(&seed) % 40);
             else
@@ -76,8 +76,7 @@ static double weight(const lqi_panel *p, size_t col, unsigned row)
     unsigned code = panel_code(p->bits, unit + 4 * row + col % 4, (unsigned)(col % 32 / 4));
     unsigned byte = p->bits == 8 ? code : p->table[code];
     const uint8_t *at = panel + scale_at(p, col, row);
-    double scale = p->shape == LQI_F32_E8M0 ? ldexp(1, *at - 127)
-                                            : panel_f32(at) / (double)p->factor;
+    double scale = p->shape == LQI_F32_E8M0 ? ldexp(1, *at - 127) : panel_f32(at);
 
     return scale * (double)(p->shift == 4 ? lqi_e4m3_to_f32((uint8_t)byte)
                                           : lqi_e5m2_to_f32((uint8_t)byte));

@@ -136,11 +136,11 @@ static double panel_scale(const lqi_panel *p, const uint8_t *chunk, unsigned row
     case LQI_S32_F16: case LQI_S32_F16_MIN: case LQI_S32_F16_ZP:
         return panel_f16(head + 32 * u + 2 * row);
     case LQI_S32_E8M0:    return (double)p->factor * ldexp(1, head[16 * u + row] - 127);
-    case LQI_S32_F32_MIN: return panel_f32(head + 64 * u + 4 * row);
-    case LQI_S64_F32:     return panel_f32(head + 4 * row);
+    case LQI_S32_F32_MIN: return (double)p->factor * panel_f32(head + 64 * u + 4 * row);
+    case LQI_S64_F32:     return (double)p->factor * panel_f32(head + 4 * row);
     case LQI_S64_F16_ZP:  return panel_f16(head + 2 * row);
     case LQI_S128_F16_ZP: return panel_f16(chunk + col / 128 * 32 + 2 * row);
-    case LQI_S256_F32:    return panel_f32(chunk + 4 * row);
+    case LQI_S256_F32:    return (double)p->factor * panel_f32(chunk + 4 * row);
     case LQI_S16_E4M3:
         return (double)p->factor * panel_e4m3(head[32 * u + 16 * half + row]);
     case LQI_K16:         return (int8_t)head[32 * u + 16 * half + row];
