@@ -9,7 +9,7 @@
 #ifndef LQI_KERNELS_H
 #define LQI_KERNELS_H
 
-#include "kernels/panel.h"
+#include "kernels/panel_bf16.h"
 #include "kernels/panel_sums.h"
 #include "lib/base/half.h"
 #include "libquant/format.h"
@@ -553,6 +553,7 @@ typedef struct lqi_kernels {
     lqi_step_fn   *step[LQI_STEPS][2];    /* state of f32, and of 8 bits */
     const lqi_panel_kernels *panel;
     lqi_bf16_fn   *bf16[LQI_BF16_TILE];   /* by columns - 1; NULL: the level has none */
+    const lqi_panel_pairs   *pairs;       /* likewise */
     const lqi_panel_sums    *sums;
     /* 1 if one of n numbers is NaN or infinite. */
     int  (*any_nonfinite)(const float *x, size_t n);

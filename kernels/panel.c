@@ -2,7 +2,7 @@
 /*
  * kernels/panel.c - what is known about panels without looking at one
  */
-#include "kernels/panel.h"
+#include "kernels/panel_bf16.h"
 
 void lqi_panel_measure(lqi_panel *p)
 {
@@ -30,4 +30,16 @@ lqi_tile_kind lqi_panel_tile_kind(const lqi_panel *p)
 int lqi_panel_usable(lqi_panel_codes codes, lqi_panel_shape shape)
 {
     return lqi_panel_kernels_ref.fused[codes][shape][LQI_FUSED_1] != NULL;
+}
+
+lqi_pairs_kind lqi_panel_pairs_kind(const lqi_panel *p)
+{
+    const lqi_panel_geometry *g = &lqi_panel_shapes[p->shape];
+
+    if (g->step == 64)
+        return g->min == LQI_MIN_ZERO ? LQI_PAIRS_64_ZERO : LQI_PAIRS_64;
+    if (g->step == 16)
+        return LQI_PAIRS_16;
+    return g->min == LQI_MIN_ZERO ? LQI_PAIRS_32_ZERO :
+           g->min == LQI_MIN_FLOAT ? LQI_PAIRS_32_MIN : LQI_PAIRS_32;
 }

@@ -85,8 +85,12 @@ typedef enum lqi_panel_shape {
 /* How a shape's minimums enter. */
 enum { LQI_MIN_NONE, LQI_MIN_ZERO, LQI_MIN_FLOAT, LQI_MIN_INT };
 
-/* Activations are 8-bit integers with a scale per 32 or per 256 columns, or f32. */
-enum { LQI_ACTS_32, LQI_ACTS_256, LQI_ACTS_F32, LQI_ACTS_KINDS };
+/* Activations are 8-bit integers with a scale per 32 or per 256 columns, or f32; not by a
+ * shape but for other products (panel_bf16.h): pairs of bf16, with sums over 32 or 64. */
+enum {
+    LQI_ACTS_32, LQI_ACTS_256, LQI_ACTS_F32, LQI_ACTS_PAIRS, LQI_ACTS_PAIRS_32,
+    LQI_ACTS_PAIRS_64, LQI_ACTS_KINDS
+};
 
 typedef struct lqi_panel_geometry {
     uint16_t front, head, tail;   /* bytes */
@@ -166,6 +170,9 @@ typedef void lqi_pack_fn(const lqi_panel *p, const lqi_panel_part part[LQI_PANEL
  *     pair    sums over four steps of 16 or 32, as 16-bit halves: (0, 2) then (1, 3)
  *     fsum    scale * sum of q over 32 (ACTS_32 only)
  *     f       ACTS_F32, all there is: the activations times 2^60
+ *
+ * ACTS_PAIRS have x: two bf16 in a dword, columns 0 and 2, then 1 and 3 of each four, [cols / 2];
+ * ACTS_PAIRS_32 and _64 also fsum: sums of the bf16 over so many columns.
  */
 typedef struct lqi_acts_tile {
     const int32_t *x;               /* four q in a dword: [cols / 4] */

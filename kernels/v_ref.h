@@ -29,6 +29,7 @@ V_INLINE v_u32 v_load_u8(const uint8_t *p) { return *p; }
 V_INLINE void  v_store_u32(uint32_t *p, v_u32 u) { *p = u; }
 V_INLINE void  v_store_bytes(uint8_t *p, v_f32 v) { uint32_t u; memcpy(&u, &v, 4); *p = (uint8_t)u; }
 V_INLINE v_f32 v_from_f16(const void *p) { return lqi_f16_to_f32(lqi_load16(p)); }
+V_INLINE void  v_to_bf16(uint16_t *p, v_f32 v) { *p = lqi_f32_to_bf16(v); }
 V_INLINE v_f32 v_from_i8(const uint8_t *p) { return (float)(int8_t)*p; }
 V_INLINE v_f32 v_set1(float f) { return f; }
 V_INLINE v_u32 v_set1u(uint32_t u) { return u; }

@@ -16,7 +16,12 @@
  *                  above 2^67 overflow).  The same bits on every level.
  *                  A vector with a NaN or an infinity gives NaN; magnitudes below 1e-30
  *                  throughout a group count as 0.
- *   LQ_MODE_BF16   weights and activations rounded once to bf16, f32 sums.
+ *   LQ_MODE_BF16   weights and activations rounded once to bf16, f32 sums.  Prepared weights of
+ *                  four bits with one level of scales, FP8, MXFP8 and MXFP6 E3M2 are closer:
+ *                  what is rounded is the number that a code stands for (codebooks alone need
+ *                  it, NF4 costs 1e-6 of the signal's power), scales and zero points join the
+ *                  f32 sums of their groups.  Such a sum of activations times codes must stay
+ *                  in f32's range.  Denormal bf16 count as 0.
  *   LQ_MODE_F32    weights decoded exactly, f32 sums by fused multiply-adds.  Against the
  *                  exact product of the decoded weights
  *                      |y - exact| <= (cols / 8 + 16) * 2^-24 * sum of |x[i][c]| |w[r][c]|

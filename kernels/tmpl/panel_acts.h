@@ -84,6 +84,34 @@ static void acts_floats(const float *x, size_t chunk, const lqi_acts_column *c)
         c->f[(LQI_PANEL_CHUNK * chunk + i) * c->stride] = x[i] * 0x1p60f;
 }
 
+/* Sum of 'group' bf16: four chains. */
+static float acts_sum_words(const uint16_t *w, int group)
+{
+    float sum[4] = { 0, 0, 0, 0 };
+
+    for (int i = 0; i < group; i++)
+        sum[i % 4] += lqi_bf16_to_f32(w[i]);
+    return (sum[0] + sum[2]) + (sum[1] + sum[3]);
+}
+
+/* ACTS_PAIRS; group 0: without sums. */
+static void acts_words(const float *x, int group, size_t chunk, const lqi_acts_column *c)
+{
+    const int sums = group ? LQI_PANEL_CHUNK / group : 0;
+    int32_t *to = c->x + LQI_PANEL_CHUNK / 2 * chunk * c->stride;
+    uint16_t w[LQI_PANEL_CHUNK];
+
+    for (int i = 0; i < LQI_PANEL_CHUNK; i += V_LANES)
+        v_to_bf16(w + i, v_load(x + i));
+    for (int i = 0; i < LQI_PANEL_CHUNK; i += 4, to += 2 * c->stride) {
+        to[0] = (int32_t)(w[i] | (uint32_t)w[i + 2] << 16);
+        to[c->stride] = (int32_t)(w[i + 1] | (uint32_t)w[i + 3] << 16);
+    }
+    for (int g = 0; g < sums; g++)
+        c->fsum[((size_t)sums * chunk + (size_t)g) * c->stride] =
+            acts_sum_words(w + group * g, group);
+}
+
 static void acts_chunk(int kind, const float *x, size_t chunk, const lqi_acts_column *c)
 {
     const int group = kind == LQI_ACTS_32 ? 32 : 256;
@@ -93,6 +121,10 @@ static void acts_chunk(int kind, const float *x, size_t chunk, const lqi_acts_co
 
     if (kind == LQI_ACTS_F32) {
         acts_floats(x, chunk, c);
+        return;
+    }
+    if (kind >= LQI_ACTS_PAIRS) {
+        acts_words(x, kind == LQI_ACTS_PAIRS ? 0 : kind == LQI_ACTS_PAIRS_32 ? 32 : 64, chunk, c);
         return;
     }
     for (int g = 0; g < 16; g++) {

@@ -46,7 +46,7 @@ P_INLINE void float_rows(const int bits, const int shape, const int T, const lqi
         y[t] = v_set1(0);
     for (; chunks; chunks--) {
         chunk_view c = { panel, panel + g->front, NULL };
-        fused_prefetch(bits, shape, panel);
+        chunk_prefetch(bits, shape, panel);
         for (int step = 0; step < 8 / units; step++) {
             const int pair = step * units / 2, u = step * units % 2;
             const uint8_t *codes = c.front + g->front + pair * (g->head + 128 * bits) + g->head;

@@ -142,22 +142,6 @@ P_INLINE void fused_unit(const int bits, const int shape, const int T, const lqi
     a->x += 8 * T;
 }
 
-/*
- * Ask for a chunk some way ahead.  Left to themselves, prefetchers of hardware follow the
- * addresses that each load instruction of a loop steps through, and lose them where heads and
- * ends of chunks come between; lines in their order, all from one place, they follow.
- */
-#define FUSED_AHEAD 2048
-
-P_INLINE void fused_prefetch(const int bits, const int shape, const uint8_t *panel)
-{
-    const lqi_panel_geometry *g = &lqi_panel_shapes[shape];
-    const int bytes = g->front + 4 * (g->head + 128 * bits) + g->tail;
-
-    for (int i = 0; i < bytes; i += 64)
-        v_prefetch((uintptr_t)panel + FUSED_AHEAD + (unsigned)i);
-}
-
 /* The same of all rows, which meet the same activations. */
 P_INLINE void fused_units(const int bits, const int shape, const int T, const lqi_panel *p,
                           const unit_tables *tables, const chunk_view *c, int pair, const int u,
@@ -199,7 +183,7 @@ P_INLINE void fused_rows(const int bits, const int shape, const int T, const lqi
             s[r].y[t] = v_set1(0);
     for (; chunks; chunks--) {
         chunk_view c = { panel, panel + g->front, NULL };
-        fused_prefetch(bits, shape, panel);
+        chunk_prefetch(bits, shape, panel);
         EACH(r, vectors)
             fused_open(T, &s[r]);
         for (int pair = 0; pair < 4; pair++) {

@@ -266,3 +266,21 @@ P_INLINE v_f32 chunk_dmin(const int shape, const chunk_view *c, unsigned row)
 
     return v_from_f16(d + 32 + 2 * row);
 }
+
+/* ------------------------------------------------------------------ memory */
+
+/*
+ * Ask for a chunk some way ahead.  Left to themselves, prefetchers of hardware follow the
+ * addresses that each load instruction of a loop steps through, and lose them where heads and
+ * ends of chunks come between; lines in their order, all from one place, they follow.
+ */
+#define CHUNK_AHEAD 2048
+
+P_INLINE void chunk_prefetch(const int bits, const int shape, const uint8_t *panel)
+{
+    const lqi_panel_geometry *g = &lqi_panel_shapes[shape];
+    const int bytes = g->front + 4 * (g->head + 128 * bits) + g->tail;
+
+    for (int i = 0; i < bytes; i += 64)
+        v_prefetch((uintptr_t)panel + CHUNK_AHEAD + (unsigned)i);
+}

@@ -52,4 +52,5 @@ void lqi_kernels_init_avx512_bf16(lqi_kernels *k)
                                                        tile_6 };
 
     memcpy(k->bf16, tiles, sizeof tiles);
+    k->pairs = &lqi_panel_pairs_avx512;
 }

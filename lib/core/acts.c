@@ -15,6 +15,9 @@ static const uint16_t words[LQI_ACTS_KINDS][9] = {
     [LQI_ACTS_32]  = { 64, 8, 8, 0, 8, 0, 0, 0 },
     [LQI_ACTS_256] = { 64, 1, 0, 16, 8, 4, 8, 4 },
     [LQI_ACTS_F32] = { 0, 0, 0, 0, 0, 0, 0, 0, 256 },
+    [LQI_ACTS_PAIRS] = { 128, 0, 0, 0, 0, 0, 0, 0, 0 },
+    [LQI_ACTS_PAIRS_32] = { 128, 0, 8, 0, 0, 0, 0, 0, 0 },
+    [LQI_ACTS_PAIRS_64] = { 128, 0, 4, 0, 0, 0, 0, 0, 0 },
 };
 
 enum { X, SCALE, FSUM, SUM, PAIR = 6, F = 8, ARRAYS };

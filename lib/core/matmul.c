@@ -151,9 +151,14 @@ struct lq_acts {
     lqi_acts      acts;
 };
 
-static int acts_kind(const lqi_weight *w)
+static int acts_kind(const lqi_weight *w, lqi_way way)
 {
-    return lqi_panel_shapes[w->panel.shape].acts;
+    const lqi_panel_geometry *g = &lqi_panel_shapes[w->panel.shape];
+
+    if (way == LQI_WAY_PAIRS)
+        return g->min == LQI_MIN_NONE ? LQI_ACTS_PAIRS :
+               g->step == 64 ? LQI_ACTS_PAIRS_64 : LQI_ACTS_PAIRS_32;
+    return g->acts;
 }
 
 /* The most bytes that n vectors or fewer take. */
@@ -176,13 +181,13 @@ lq_status lq_acts_create(const lq_ctx *ctx, const lq_prepared *w, uint64_t n_max
     if (!w->panels || w->weight.order)
         return lqi_fail(error, LQ_ERR_UNSUPPORTED, NULL,
                         "the weight has no fast products that could share activations");
-    bytes = acts_bytes(ctx, acts_kind(&w->weight), n_max, w->geometry.cols);
+    bytes = acts_bytes(ctx, acts_kind(&w->weight, LQI_WAY_PANELS), n_max, w->geometry.cols);
     if (!bytes)
         return lqi_fail(error, LQ_ERR_OVERFLOW, NULL, "too many activations");
     a = lqi_alloc_zero(&ctx->allocator, sizeof *a);
     if (!a)
         return lqi_fail(error, LQ_ERR_NOMEM, NULL, "no memory for activations");
-    *a = (lq_acts){ ctx, acts_kind(&w->weight), n_max, w->geometry.cols, { 0 } };
+    *a = (lq_acts){ ctx, acts_kind(&w->weight, LQI_WAY_PANELS), n_max, w->geometry.cols, { 0 } };
     a->acts.data = lqi_alloc(&ctx->allocator, bytes);
     if (!a->acts.data) {
         lqi_free(&ctx->allocator, a);
@@ -213,7 +218,7 @@ lq_status lq_acts_fill(lq_acts *acts, uint64_t n, lq_dtype x_type, const void *x
 int lq_acts_fit(const lq_acts *acts, const lq_prepared *w)
 {
     return acts && w && w->panels && !w->weight.order && acts->ctx->kernels.panel ==
-           w->ctx->kernels.panel && acts->kind == acts_kind(&w->weight) &&
+           w->ctx->kernels.panel && acts->kind == acts_kind(&w->weight, LQI_WAY_PANELS) &&
            acts->cols == w->geometry.cols;
 }
 
@@ -259,19 +264,29 @@ void lqi_product_store(const lqi_product *p, uint64_t row, uint64_t rows, uint64
 
 /* -------------------------------------------------------------------- calls */
 
-/* The weight's panels if the call is for them. */
-static const lqi_weight *panels_for(const lq_prepared *w, const lq_matmul_args *a)
+static int has_pairs(const lq_ctx *ctx, const lqi_panel *p)
 {
-    if (!w || !w->panels)
-        return NULL;
-    if (a->mode == LQ_MODE_W8A8)
-        return lqi_tokens_integer(&w->geometry, &w->weight) ? &w->weight : NULL;
-    return a->mode == LQ_MODE_DEFAULT || a->mode == LQ_MODE_FAST ? &w->weight : NULL;
+    return ctx->kernels.pairs && ctx->kernels.pairs->fused[p->codes][p->shape][LQI_FUSED_1];
 }
 
-static int runs_bf16(const lq_ctx *ctx, const lq_matmul_args *a)
+/* Modes become what there is for the weight, at this level; w NULL: rows. */
+static lqi_way way_of(const lq_ctx *ctx, const lq_prepared *w, const lq_matmul_args *a)
 {
-    return a->mode == LQ_MODE_BF16 && ctx->kernels.bf16[0];
+    int panels = w && w->panels;
+
+    if (a->mode == LQ_MODE_W8A8)
+        return panels && lqi_tokens_integer(&w->geometry, &w->weight) ? LQI_WAY_TOKENS
+                                                                       : LQI_WAY_STRIPS;
+    if (a->mode == LQ_MODE_BF16 && ctx->kernels.bf16[0])
+        return panels && has_pairs(ctx, &w->weight.panel) ? LQI_WAY_PAIRS : LQI_WAY_BF16;
+    return panels && (a->mode == LQ_MODE_DEFAULT || a->mode == LQ_MODE_FAST) ? LQI_WAY_PANELS
+                                                                             : LQI_WAY_STRIPS;
+}
+
+static void choose_way(lqi_product *p, const lq_prepared *w)
+{
+    p->way = way_of(p->ctx, w, &p->a);
+    p->weight = p->way == LQI_WAY_STRIPS || p->way == LQI_WAY_BF16 ? NULL : &w->weight;
 }
 
 /* What only W8A8 has, and what it has not. */
@@ -330,12 +345,11 @@ static lq_status open_product(const lq_ctx *ctx, const lqi_geometry *g, const lq
         return LQ_ERR_ARG;
     if ((status = lqi_opts_read(a, sizeof *a, args)) || (status = check_range(g, a)))
         return status;
-    p->weight = panels_for(w, a);
-    p->bf16 = runs_bf16(ctx, a);
+    choose_way(p, w);
     if ((status = check_w8a8(p)))
         return status;
     if (a->acts) {
-        if (!p->weight || !lq_acts_fit(a->acts, w) || a->n != a->acts->acts.n)
+        if (p->way != LQI_WAY_PANELS || !lq_acts_fit(a->acts, w) || a->n != a->acts->acts.n)
             return LQ_ERR_MISMATCH;
         p->acts = &a->acts->acts;
     }
@@ -374,7 +388,7 @@ static void convert(lqi_product *p, struct converted *c, void *memory, int paral
         convert_tokens(p, c, memory, parallel);
         return;
     }
-    if (p->bf16) {
+    if (p->way == LQI_WAY_BF16) {
         lqi_bf16_fill(p, memory, parallel);
         p->pairs = memory;
         p->strips = lqi_bf16_count(p->a.row0, p->a.row1);
@@ -395,20 +409,18 @@ static void task(void *arg, size_t index)
     lqi_product *p = arg;
     uint8_t *work = p->work + index * p->work_bytes;
 
-    if (p->weight && p->tokens)
-        lqi_tokens_run(p, work);
-    else if (p->weight)
-        lqi_panels_run(p, work);
-    else if (p->bf16)
-        lqi_bf16_run(p, work);
-    else
-        lqi_strips_run(p, work);
+    switch (p->way) {
+    case LQI_WAY_TOKENS: lqi_tokens_run(p, work); break;
+    case LQI_WAY_PANELS:
+    case LQI_WAY_PAIRS:  lqi_panels_run(p, work); break;
+    case LQI_WAY_BF16:   lqi_bf16_run(p, work); break;
+    default:             lqi_strips_run(p, work);
+    }
 }
 
 /* Bytes for converted activations and of one task. */
 static lq_status measure(lqi_product *p, struct converted *c)
 {
-    int makes_acts = p->bf16 || (p->weight && !p->acts);
     lq_status status;
 
     c->bytes = 0;
@@ -418,16 +430,16 @@ static lq_status measure(lqi_product *p, struct converted *c)
         p->work_bytes = p->weight ? lqi_tokens_work(p) : lqi_strips_work(p->a.n);
         return p->work_bytes ? LQ_OK : LQ_ERR_OVERFLOW;
     }
-    if (makes_acts) {
-        c->bytes = p->bf16 ? lqi_bf16_acts(p->a.n, p->g->cols)
-                           : lqi_acts_plan(p->ctx, acts_kind(p->weight), p->a.n, p->g->cols,
-                                           &c->acts);
+    if (p->way != LQI_WAY_STRIPS && !p->acts) {
+        c->bytes = p->weight ? lqi_acts_plan(p->ctx, acts_kind(p->weight, p->way), p->a.n,
+                                             p->g->cols, &c->acts)
+                             : lqi_bf16_acts(p->a.n, p->g->cols);
         if (c->bytes == 0)
             return LQ_ERR_OVERFLOW;
         c->bytes = lqi_div_up(c->bytes, LQI_ALIGN) * LQI_ALIGN;
     }
-    p->work_bytes = p->weight ? lqi_panels_work(p->acts ? p->acts : &c->acts)
-                    : p->bf16 ? lqi_bf16_work(p->a.n) : lqi_strips_work(p->a.n);
+    p->work_bytes = p->weight ? lqi_panels_work(p, p->acts ? p->acts : &c->acts)
+                    : p->way == LQI_WAY_BF16 ? lqi_bf16_work(p->a.n) : lqi_strips_work(p->a.n);
     return p->work_bytes ? LQ_OK : LQ_ERR_OVERFLOW;
 }
 
@@ -501,11 +513,11 @@ lq_status lq_matmul_rows(const lq_ctx *ctx, const lq_rows *w, const lq_matmul_ar
 /* Of a slice in one mode; 0: does not fit. */
 static uint64_t slice_bytes(const lq_prepared *w, const lq_matmul_args *a)
 {
-    lqi_product p = { .ctx = w->ctx, .g = &w->geometry, .a = *a, .weight = panels_for(w, a),
-                      .bf16 = runs_bf16(w->ctx, a) };
+    lqi_product p = { .ctx = w->ctx, .g = &w->geometry, .a = *a };
     struct converted c;
     uint64_t bytes;
 
+    choose_way(&p, w);
     return !measure(&p, &c) && lqi_add(c.bytes, p.work_bytes, &bytes) ? bytes : 0;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/core/matmul_panels.c - products of panels with activations in integers
+ * lib/core/matmul_panels.c - products of panels with activations in integers or in bf16
  *
  * Few vectors: each panel meets all of them through the fused kernels, read once from
- * memory.  So do floats with any number, some panels at a time.  Many vectors of integers:
- * strips of two panels by two chunks are decoded to bytes once, and tiles of a few vectors
- * pass over them:
+ * memory.  So do floats with f32 activations and any number, some panels at a time.  Many
+ * vectors else: strips of two panels by two chunks are decoded once, to bytes or to bf16, and
+ * tiles of a few vectors pass over them:
  *
  *     for each strip:
  *         sums[n][32] = 0
@@ -21,18 +21,18 @@
 
 #define FUSED_STRIP 8   /* panels that a task takes at a time */
 
-/* Work memory of a strip. */
-struct strip_work {
-    lqi_strip strip;
-    float     sums[];   /* [n][LQI_STRIP_ROWS] */
-};
+/* Work memory of a strip: two panels as bytes or as words, then sums[n][LQI_STRIP_ROWS]. */
+static size_t strip_bytes(const lqi_product *p)
+{
+    return p->way == LQI_WAY_PAIRS ? sizeof(lqi_pairs_strip) : sizeof(lqi_strip);
+}
 
-uint64_t lqi_panels_work(const lqi_acts *a)
+uint64_t lqi_panels_work(const lqi_product *p, const lqi_acts *a)
 {
     if (a->fused)
         return LQI_ALIGN;
-    return (sizeof(struct strip_work) + a->n * LQI_STRIP_ROWS * sizeof(float) + LQI_ALIGN - 1) /
-           LQI_ALIGN * LQI_ALIGN;
+    return (strip_bytes(p) + a->n * LQI_STRIP_ROWS * sizeof(float) + LQI_ALIGN - 1) / LQI_ALIGN *
+           LQI_ALIGN;
 }
 
 static uint64_t strip_panels(const lq_ctx *ctx, const lqi_acts *a)
@@ -70,15 +70,20 @@ static void fused_product(const lqi_product *p, uint64_t panel, uint64_t i)
 {
     const lqi_weight *w = p->weight;
     const lqi_acts *a = p->acts;
-    lqi_panel_fused_fn *const *fused = p->ctx->kernels.panel->fused[w->panel.codes]
-                                                                   [w->panel.shape];
+    const lqi_kernels *k = &p->ctx->kernels;
+    const uint8_t *from = panel_at(w, panel, 0);
     float y[8 * LQI_PANEL_ROWS];
     lqi_acts_tile tile;
     uint64_t column;
     unsigned width = lqi_acts_tile_at(a, i, 0, &column, &tile);
     int kind = width == 8 ? LQI_FUSED_8 : width == 4 ? LQI_FUSED_4 : LQI_FUSED_1;
 
-    fused[kind](&w->panel, panel_at(w, panel, 0), (size_t)w->chunks, &tile, y);
+    if (p->way == LQI_WAY_PAIRS)
+        k->pairs->fused[w->panel.codes][w->panel.shape][kind](&w->words, from,
+                                                              (size_t)w->chunks, &tile, y);
+    else
+        k->panel->fused[w->panel.codes][w->panel.shape][kind](&w->panel, from,
+                                                              (size_t)w->chunks, &tile, y);
     store_rows(p, panel * LQI_PANEL_ROWS, LQI_PANEL_ROWS, column, lqi_min(width, a->n - column),
                y, LQI_PANEL_ROWS);
 }
@@ -97,37 +102,54 @@ static void fused_panels(const lqi_product *p, uint64_t first, uint64_t end)
 /* ------------------------------------------------------------------- many */
 
 static void decode_strip(const lqi_product *p, uint64_t panel, uint64_t chunk, size_t chunks,
-                         lqi_strip *strip)
+                         void *strip)
 {
     const lqi_weight *w = p->weight;
-    const lqi_panel_kernels *k = p->ctx->kernels.panel;
+    const lqi_kernels *k = &p->ctx->kernels;
 
-    for (unsigned i = 0; i < k->strip_panels && panel + i < w->panels; i++)
-        k->strip[w->panel.codes](&w->panel, panel_at(w, panel + i, chunk), chunks,
-                                 i * LQI_PANEL_ROWS, strip);
+    for (unsigned i = 0; i < k->panel->strip_panels && panel + i < w->panels; i++) {
+        const uint8_t *from = panel_at(w, panel + i, chunk);
+        if (p->way == LQI_WAY_PAIRS)
+            k->pairs->strip[w->panel.codes](&w->words, from, chunks, i, strip);
+        else
+            k->panel->strip[w->panel.codes](&w->panel, from, chunks, i * LQI_PANEL_ROWS, strip);
+    }
 }
 
-static void strip_product(const lqi_product *p, uint64_t panel, struct strip_work *work)
+/* The strip meets 'width' columns. */
+static void multiply_tile(const lqi_product *p, const void *strip, size_t chunks, unsigned width,
+                          const lqi_acts_tile *tile, float *sums)
+{
+    const lqi_panel *w = &p->weight->panel;
+    const lqi_kernels *k = &p->ctx->kernels;
+    unsigned narrower = k->panel->tile_max - width;
+
+    if (p->way == LQI_WAY_PAIRS)
+        k->pairs->tile[lqi_panel_pairs_kind(w)][narrower](strip, chunks, tile, sums);
+    else
+        k->panel->tile[lqi_panel_tile_kind(w)][narrower](strip, chunks, tile, sums);
+}
+
+static void strip_product(const lqi_product *p, uint64_t panel, uint8_t *work)
 {
     const lqi_weight *w = p->weight;
     const lqi_acts *a = p->acts;
-    const lqi_panel_kernels *k = p->ctx->kernels.panel;
-    lqi_panel_tile_fn *const *tiles = k->tile[lqi_panel_tile_kind(&w->panel)];
+    float *sums = (float *)(void *)(work + strip_bytes(p));
 
-    memset(work->sums, 0, (size_t)(a->n * LQI_STRIP_ROWS) * sizeof *work->sums);
+    memset(sums, 0, (size_t)(a->n * LQI_STRIP_ROWS) * sizeof *sums);
     for (uint64_t chunk = 0; chunk < w->chunks; chunk += LQI_STRIP_CHUNKS) {
         size_t chunks = (size_t)lqi_min(LQI_STRIP_CHUNKS, w->chunks - chunk);
-        decode_strip(p, panel, chunk, chunks, &work->strip);
+        decode_strip(p, panel, chunk, chunks, work);
         for (uint64_t i = 0; i < a->tiles; i++) {
             lqi_acts_tile tile;
             uint64_t column;
             unsigned width = lqi_acts_tile_at(a, i, chunk, &column, &tile);
-            tiles[k->tile_max - width](&work->strip, chunks, &tile,
-                                       work->sums + column * LQI_STRIP_ROWS);
+            multiply_tile(p, work, chunks, width, &tile, sums + column * LQI_STRIP_ROWS);
         }
     }
-    store_rows(p, panel * LQI_PANEL_ROWS, (uint64_t)k->strip_panels * LQI_PANEL_ROWS, 0, a->n,
-               work->sums, LQI_STRIP_ROWS);
+    store_rows(p, panel * LQI_PANEL_ROWS,
+               (uint64_t)p->ctx->kernels.panel->strip_panels * LQI_PANEL_ROWS, 0, a->n, sums,
+               LQI_STRIP_ROWS);
 }
 
 void lqi_panels_run(lqi_product *p, uint8_t *work)
@@ -139,7 +161,7 @@ void lqi_panels_run(lqi_product *p, uint8_t *work)
     while ((strip = atomic_fetch_add(&p->next, 1)) < p->strips) {
         uint64_t panel = (first + strip) * many;
         if (!a->fused) {
-            strip_product(p, panel, (struct strip_work *)(void *)work);
+            strip_product(p, panel, work);
             continue;
         }
         uint64_t from = p->a.row0 / LQI_PANEL_ROWS, end = lqi_div_up(p->a.row1, LQI_PANEL_ROWS);

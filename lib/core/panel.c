@@ -115,6 +115,66 @@ static int fill_table(const lqi_geometry *g, lqi_panel *p)
     return 1;
 }
 
+/* --------------------------------------------------------------------- words */
+
+/* The unit, from 1 to 2, in which bf16 has the numbers with the least squared error. */
+static float word_unit(const float *value, unsigned count)
+{
+    double best = INFINITY;
+    float unit = 1;
+
+    for (int k = 128; k < 256; k++) {
+        float u = (float)k / 128;
+        double error = 0;
+        for (unsigned i = 0; i < count; i++) {
+            double e = (double)lqi_bf16_to_f32(lqi_f32_to_bf16(value[i] / u)) * (double)u -
+                       (double)value[i];
+            error += e * e;
+        }
+        if (error < best) {
+            best = error;
+            unit = u;
+        }
+    }
+    return unit;
+}
+
+/* bf16 of codes of four bits: integers fit as they are. */
+static void words_of_codes(const lqi_geometry *g, const lqi_panel *p, lqi_words *w)
+{
+    const lqi_panel_geometry *shape = &lqi_panel_shapes[p->shape];
+    int less = shape->offset ? 1 << p->shift : shape->min == LQI_MIN_ZERO ? LQI_WORDS_ZERO : 0;
+    int fitted = g->format->panel->fitted;
+
+    if (fitted)
+        w->panel.factor = word_unit(g->table, 16);
+    for (unsigned i = 0; i < 128; i++) {
+        float f = fitted ? g->table[i % 16] / w->panel.factor
+                         : (float)((int)p->table[i % 16] - less);
+        w->word[i] = lqi_f32_to_bf16(f);
+    }
+}
+
+static void words_of_floats(const lqi_panel *p, lqi_words *w)
+{
+    w->panel.factor = 1;
+    for (unsigned i = 0; i < 128; i++) {
+        float f = p->shift == 4 ? lqi_e4m3_to_f32((uint8_t)i) : lqi_e5m2_to_f32((uint8_t)i);
+        w->word[i] = lqi_f32_to_bf16(f);
+    }
+}
+
+static void fill_words(const lqi_geometry *g, lqi_weight *w)
+{
+    w->words.panel = w->panel;
+    if (lqi_panel_shapes[w->panel.shape].acts == LQI_ACTS_F32)
+        words_of_floats(&w->panel, &w->words);
+    else if (w->panel.codes == LQI_PANEL_4)
+        words_of_codes(g, &w->panel, &w->words);
+}
+
+/* ---------------------------------------------------------------------- plan */
+
 int lqi_weight_plan(const lqi_geometry *g, lqi_weight *w, lq_status *status)
 {
     const lqi_panel_plan *plan = g->format->panel;
@@ -212,7 +272,8 @@ static void planar_step(const packer *k, uint64_t group, size_t i, const float *
     else
         part->byte[i] = stored[group];
     if (p->shape == LQI_S32_F32_MIN)
-        part->min[i] = part->scale[i] * p->factor * ((float)(1 << p->shift) - zero_of(k, group));
+        part->min[i] = part->scale[i] * p->factor *
+                       ((float)(1 << p->shift) - zero_of(k, group));
 }
 
 static int has_f32_scales(unsigned shape)
@@ -280,8 +341,8 @@ static int fit_for_panels(const lqi_panel *p, const lqi_panel_part *part)
     if (lqi_panel_shapes[p->shape].min == LQI_MIN_ZERO)
         most = 1u << lqi_strip_shift(p);
     for (int i = 0; i < 16; i++)
-        unfit |= !lqi_finite(part->scale[i] * p->factor) | ((part->half[i] & 0x7c00) == 0x7c00) |
-                 (part->byte[i] > most);
+        unfit |= !lqi_finite(part->scale[i] * p->factor) |
+                 ((part->half[i] & 0x7c00) == 0x7c00) | (part->byte[i] > most);
     for (int i = 0; i < 8; i++)
         unfit |= !lqi_finite(part->min[i]) | ((part->half_min[i] & 0x7c00) == 0x7c00);
     return !unfit && (lqi_panel_shapes[p->shape].acts != LQI_ACTS_F32 || floats_fit(p, part));
@@ -346,6 +407,7 @@ int lqi_weight_pack(const lq_ctx *ctx, const lqi_geometry *g, const lq_rows *row
     if ((w->panel.shape == LQI_S16_E4M3 && !lqi_finite(w->panel.factor * 0x1p120f)) ||
         (w->order && !fill_order(g, rows, w->order)))
         return 0;
+    fill_words(g, w);
     lqi_parallel(ctx, (size_t)w->panels, pack_task, &k);
     return !atomic_load(&k.unfit);
 }

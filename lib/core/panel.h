@@ -5,12 +5,14 @@
 #ifndef LQI_CORE_PANEL_H
 #define LQI_CORE_PANEL_H
 
+#include "kernels/panel_bf16.h"
 #include "lib/core/core.h"
 #include "lib/format/panel.h"
 
 /* A matrix as panels. */
 typedef struct lqi_weight {
     lqi_panel panel;
+    lqi_words words;              /* for products in bf16 */
     uint64_t  panels, chunks;     /* of 16 rows; of 256 columns */
     uint64_t  bytes;              /* of all panels */
     uint8_t  *data;               /* [panels][chunks][panel.chunk_bytes] */

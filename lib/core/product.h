@@ -16,14 +16,23 @@
 
 typedef struct lqi_tokens lqi_tokens;   /* tokens.h */
 
+/* How a call multiplies. */
+typedef enum lqi_way {
+    LQI_WAY_STRIPS,    /* rows decoded to f32 */
+    LQI_WAY_BF16,      /* rows decoded to pairs of bf16 */
+    LQI_WAY_PANELS,    /* panels, activations in integers (or floats: panels of floats) */
+    LQI_WAY_PAIRS,     /* panels in pairs of bf16 */
+    LQI_WAY_TOKENS     /* panels, integers to the end */
+} lqi_way;
+
 typedef struct lqi_product {
     const lq_ctx       *ctx;
     const lqi_geometry *g;
     const lq_rows      *rows;
-    const lqi_weight   *weight;     /* panels, or NULL: decoded strips */
-    const lqi_acts     *acts;       /* with panels */
-    int                 bf16;       /* pairs of bf16 */
-    const uint32_t     *pairs;      /* with bf16: the activations */
+    lqi_way             way;
+    const lqi_weight   *weight;     /* PANELS, PAIRS, TOKENS: the panels; else NULL */
+    const lqi_acts     *acts;       /* PANELS, PAIRS: the activations */
+    const uint32_t     *pairs;      /* BF16: likewise */
     const lqi_tokens   *tokens;     /* W8A8, instead of acts or of a.x */
     lq_matmul_args      a;          /* row1 and types complete */
     uint8_t            *work;
@@ -46,7 +55,7 @@ uint64_t lqi_strips_count(uint64_t row0, uint64_t row1);
 void     lqi_strips_run(lqi_product *p, uint8_t *work);
 
 /* The same with panels. */
-uint64_t lqi_panels_work(const lqi_acts *acts);
+uint64_t lqi_panels_work(const lqi_product *p, const lqi_acts *acts);
 uint64_t lqi_panels_count(const lq_ctx *ctx, const lqi_acts *acts, uint64_t row0,
                           uint64_t row1);
 void     lqi_panels_run(lqi_product *p, uint8_t *work);

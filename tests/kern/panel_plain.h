@@ -39,7 +39,9 @@ static inline unsigned panel_fields(const lqi_panel *p, panel_field *f)
     if (p->shape == LQI_S128_F16_ZP) {
         f[n++] = (panel_field){ FIELD_F16, 0, 2, 32 };
         f[n++] = (panel_field){ FIELD_ZERO, 64, 1, 32 };
-    } else if (p->shape == LQI_S256_F32) {
+    } else if (p->shape == LQI_F128_F32) {
+        f[n++] = (panel_field){ FIELD_F32, 0, 4, 32 };
+    } else if (p->shape == LQI_S256_F32 || p->shape == LQI_F256_F32) {
         f[n++] = (panel_field){ FIELD_F32, 0, 4, 16 };
     } else if (lqi_panel_shapes[p->shape].two) {
         f[n++] = (panel_field){ FIELD_F16, tail, 2, p->shape >= LQI_K32_MIN ? 32 : 16 };
@@ -49,7 +51,8 @@ static inline unsigned panel_fields(const lqi_panel *p, panel_field *f)
         switch (p->shape) {
         case LQI_S32_F16:     f[n++] = (panel_field){ FIELD_F16, head, 2, 32 }; break;
         case LQI_S32_F16_MIN: f[n++] = (panel_field){ FIELD_F16, head, 2, 64 }; break;
-        case LQI_S32_E8M0:    f[n++] = (panel_field){ FIELD_E8M0, head, 1, 32 }; break;
+        case LQI_S32_E8M0:
+        case LQI_F32_E8M0:    f[n++] = (panel_field){ FIELD_E8M0, head, 1, 32 }; break;
         case LQI_S32_F32_MIN: f[n++] = (panel_field){ FIELD_F32, head, 4, 64 }; break;
         case LQI_S64_F32:     f[n++] = (panel_field){ FIELD_F32, head, 4, 16 }; break;
         case LQI_S16_E4M3:    f[n++] = (panel_field){ FIELD_E4M3, head, 1, 64 }; break;
@@ -121,6 +124,12 @@ static double panel_f32(const uint8_t *p)
     return (double)lqi_bits_float(lqi_load32(p));
 }
 
+/* A scale of f32 with its unit: rounded, which matters to denormal ones. */
+static double panel_scaled(const lqi_panel *p, const uint8_t *at)
+{
+    return (double)(p->factor * lqi_bits_float(lqi_load32(at)));
+}
+
 static double panel_e4m3(unsigned byte)
 {
     return byte < 8 ? ldexp(byte, -9) : ldexp(8 + (byte & 7), (int)(byte >> 3) - 10);
@@ -135,12 +144,16 @@ static double panel_scale(const lqi_panel *p, const uint8_t *chunk, unsigned row
     switch (p->shape) {
     case LQI_S32_F16: case LQI_S32_F16_MIN: case LQI_S32_F16_ZP:
         return panel_f16(head + 32 * u + 2 * row);
-    case LQI_S32_E8M0:    return (double)p->factor * ldexp(1, head[16 * u + row] - 127);
-    case LQI_S32_F32_MIN: return (double)p->factor * panel_f32(head + 64 * u + 4 * row);
-    case LQI_S64_F32:     return (double)p->factor * panel_f32(head + 4 * row);
+    case LQI_S32_E8M0: case LQI_F32_E8M0:
+        return (double)p->factor * ldexp(1, head[16 * u + row] - 127);
+    case LQI_S32_F32_MIN: return panel_scaled(p, head + 64 * u + 4 * row);
+    case LQI_S64_F32:     return panel_scaled(p, head + 4 * row);
     case LQI_S64_F16_ZP:  return panel_f16(head + 2 * row);
     case LQI_S128_F16_ZP: return panel_f16(chunk + col / 128 * 32 + 2 * row);
-    case LQI_S256_F32:    return (double)p->factor * panel_f32(chunk + 4 * row);
+    case LQI_F128_F32:
+        return panel_scaled(p, chunk + col / 128 * 64 + 4 * row);
+    case LQI_S256_F32: case LQI_F256_F32:
+        return panel_scaled(p, chunk + 4 * row);
     case LQI_S16_E4M3:
         return (double)p->factor * panel_e4m3(head[32 * u + 16 * half + row]);
     case LQI_K16:         return (int8_t)head[32 * u + 16 * half + row];
